@@ -1,0 +1,1 @@
+"""Normalization layers as grouping choices over one shared core."""
