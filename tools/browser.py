@@ -12,8 +12,13 @@ import sys
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MACOS = ("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium")
-WAY_OUT = "install Chromium or Chrome (Debian: apt-get install chromium), or set CHROMIUM=/path/to/it, then run this again"
+MACOS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+WAY_OUT = (
+    "install Chromium or Chrome (Debian: apt-get install chromium), or set CHROMIUM=/path/to/it, then run this again"
+)
 
 
 def find() -> str | None:

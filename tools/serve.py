@@ -8,12 +8,13 @@ import http.server
 import os
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 SITE = Path(__file__).resolve().parents[1] / "_build" / "html"
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".woff2": "font/woff2"}
+    extensions_map: ClassVar = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".woff2": "font/woff2"}
 
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "no-cache")  # a rebuilt page shows at the next reload

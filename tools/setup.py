@@ -1,7 +1,7 @@
 """Makes `.venv` and `node_modules` what the pins say; `make` calls it before everything else.
 
-Runs under any Python >= 3.11 with nothing installed. Says nothing and takes no time when all is in place. A set-up that was
-interrupted is done again from nothing: `.venv/ready` is taken away before the first change and written after the last.
+Runs under any Python >= 3.11 with nothing installed; says nothing and takes no time when all is in place. A set-up
+that was interrupted is done again from nothing: `.venv/ready` goes before the first change and comes after the last.
 TORCH_INDEX=<address> takes torch from another package index, such as PyTorch's index of small CPU builds.
 """
 
@@ -35,7 +35,8 @@ def run(step: str, *command: str | Path) -> None:
     done = subprocess.run([*map(str, command)], cwd=ROOT, env=environment, text=True, capture_output=True)
     if done.returncode:
         print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
-        sys.exit(f"Set-up stopped at: {step}\n  {' '.join(map(str, command))}\nMend what it says above and call make again.")
+        called = " ".join(map(str, command))
+        sys.exit(f"Set-up stopped at: {step}\n  {called}\nMend what it says above and call make again.")
 
 
 def holds(stamp: Path, wanted: str) -> bool:
@@ -57,7 +58,7 @@ def python_packages() -> None:
         return
     if not (READY.is_file() and PYTHON.exists()):  # new, interrupted, or made by a Python that is gone
         try:
-            run(f"Python {sys.version.split()[0]}: a new environment in .venv", sys.executable, "-m", "venv", "--clear", VENV)
+            run("a new Python environment in .venv", sys.executable, "-m", "venv", "--clear", VENV)
         except SystemExit as stop:
             sys.exit(f"{stop}\nOn Debian and Ubuntu, venv is a package of its own: apt-get install python3-venv")
     READY.unlink(missing_ok=True)

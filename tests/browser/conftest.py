@@ -1,4 +1,4 @@
-"""A real browser on real files: served from this machine, nothing fetched from outside, nothing wrong in the console."""
+"""A real browser on real files: served from this machine, nothing from outside, nothing wrong in the console."""
 
 from __future__ import annotations
 
@@ -33,8 +33,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]
+    quiet = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
     return {**browser_type_launch_args, "executable_path": chromium(), "args": quiet}
 
 
@@ -141,7 +148,8 @@ class Watched:
         self.page.evaluate(AXE.read_text("utf8"))  # through the debugger: the page's CSP stays in force
         return self.page.evaluate(
             """([selector, tags]) => axe.run(selector ?? document, {runOnly: tags}).then(result =>
-               result.violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.html.slice(0, 200)} | ${n.failureSummary}`)))""",
+               result.violations.flatMap(v =>
+                   v.nodes.map(n => `${v.id}: ${n.html.slice(0, 200)} | ${n.failureSummary}`)))""",
             [selector, AXE_RULES],
         )
 
