@@ -23,6 +23,7 @@ book: setup ## set up, build the book, serve it on http://127.0.0.1:8000
 
 html: frontend ## build the book into _build/html
 	jupyter-book build -W -n --keep-going .
+	@python -m tools.third_party --notices _build/html/licences.txt
 
 test: lint types test-frontend unit fresh links notebooks browser ## everything that must hold
 	@echo "All of it holds."

@@ -5,17 +5,18 @@ from __future__ import annotations
 import errno
 import functools
 import http.server
+import mimetypes
 import os
 import sys
 from pathlib import Path
-from typing import ClassVar
 
 SITE = Path(__file__).resolve().parents[1] / "_build" / "html"
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    extensions_map: ClassVar = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".woff2": "font/woff2"}
+mimetypes.add_type("font/woff2", ".woff2")
 
+
+class Handler(http.server.SimpleHTTPRequestHandler):
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "no-cache")  # a rebuilt page shows at the next reload
         super().end_headers()

@@ -62,7 +62,7 @@ def python_packages() -> None:
         except SystemExit as stop:
             sys.exit(f"{stop}\nOn Debian and Ubuntu, venv is a package of its own: apt-get install python3-venv")
     READY.unlink(missing_ok=True)
-    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
     locked = [*pip, "--require-hashes", "-r"]
     run("the book's packages, hashes checked", *locked, "requirements/book.txt")
     if not machine_has_node():
