@@ -1,1 +1,20 @@
 """Normalization layers as grouping choices over one shared core."""
+
+from gnlib.core import Moments, apply, moments, normalize, pool
+from gnlib.grouping import EACH, Grouping
+from gnlib.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, grouping_of
+
+__all__ = [
+    "EACH",
+    "BatchNorm",
+    "GroupNorm",
+    "Grouping",
+    "InstanceNorm",
+    "LayerNorm",
+    "Moments",
+    "apply",
+    "grouping_of",
+    "moments",
+    "normalize",
+    "pool",
+]

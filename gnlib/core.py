@@ -1,0 +1,149 @@
+"""The one function behind the four layers: moments, pool, apply. Knows no layer, no parameter, no training.
+
+An activation ``x`` has N samples, C channels and S positions, shape (N, C, *), where S is the product of the rest. It
+is a table of N × C cells, one per sample and channel, which a :class:`~gnlib.grouping.Grouping` cuts into b × g blocks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gnlib.grouping import Grouping
+
+
+class Moments(NamedTuple):
+    """Count, mean and variance, a table of each: of all cells, shape (N, C), or of all blocks, shape (b, g).
+
+    The variance is the biased one, the mean of the squared deviations. Of no values, all three are 0.
+    """
+
+    count: Tensor  # type: ignore[assignment]  # values behind each mean, int64; hides tuple.count
+    mean: Tensor
+    var: Tensor
+
+
+def moments(x: Tensor) -> Moments:
+    r"""Measure every cell.
+
+    .. math:: \mu = \frac{1}{S} \sum_s x_s \qquad \sigma^2 = \frac{1}{S} \sum_s (x_s - \mu)^2
+
+    Args:
+        x: activation, shape (N, C, *); half types are accumulated in float32.
+    Returns:
+        count, mean and variance of every cell, each shape (N, C).
+    Raises:
+        ValueError: x has no channel axis.
+        TypeError: x does not hold real floating-point numbers.
+    """
+    if x.dim() < 2:
+        raise ValueError(f"x must have samples and channels, shape (N, C, *): got shape {tuple(x.shape)}")
+    if not x.is_floating_point():
+        raise TypeError(f"x must hold floating-point numbers: got {x.dtype}; x.float() would do")
+    cells = x.unsqueeze(-1).flatten(2)  # (N, C, S)
+    cells = cells.to(_at_least_float32(x))
+    count = torch.tensor(cells.shape[2], device=x.device).expand(cells.shape[:2])
+    if cells.numel() == 0:
+        return Moments(count, cells.sum(2), cells.sum(2))
+    # deviations from the mean: E[x²] - E[x]² loses every digit once mean² >> variance
+    var, mean = torch.var_mean(cells, 2, correction=0)
+    return Moments(count, mean, var)
+
+
+def pool(moments: Moments, grouping: Grouping) -> Moments:
+    r"""Join the moments of the cells in each block that ``grouping`` cuts.
+
+    The law of total variance: the mean of the variances plus the variance of the means, cells weighted by their count,
+
+    .. math:: \mu_B = \overline{\mu} \qquad \sigma^2_B = \overline{\sigma^2} + \overline{(\mu - \mu_B)^2}
+
+    Blocks are the cells of a smaller table, so what was pooled can be pooled again: by rank, by block, by batch.
+
+    Args:
+        moments: count, mean and variance of every cell, each shape (N, C).
+        grouping: which cells share statistics; must divide N and C.
+    Returns:
+        count, mean and variance of every block, each shape (b, g). The variance is the biased one.
+    Raises:
+        ValueError: a block count does not divide its axis; names the axis, its size, and the counts that would work.
+    Source: Chan, Golub & LeVeque 1979 (Stanford STAN-CS-79-773), for two samples; here for any number of cells.
+    """
+    N, C = moments.mean.shape
+    b, g = grouping.resolve(N, C)
+    blocks = (b, N // max(b, 1), g, C // max(g, 1))
+    count, mean, var = (table.reshape(blocks) for table in moments)  # (b, N/b, g, C/g)
+
+    def average(table: Tensor) -> Tensor:
+        return (count * table).sum((1, 3), keepdim=True) / total.clamp(min=1)
+
+    total = count.sum((1, 3), keepdim=True)  # (b, 1, g, 1)
+    block_mean = average(mean)
+    block_mean = block_mean + average(mean - block_mean)  # far from zero, the first rounding exceeds the spread
+    block_var = average(var + (mean - block_mean).square())
+    return Moments(*(table[:, 0, :, 0] for table in (total, block_mean, block_var)))
+
+
+def apply(
+    x: Tensor, moments: Moments, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    r"""Standardize every value by the moments of its block, then scale and shift every channel.
+
+    .. math:: y = \frac{x - \mu_B}{\sqrt{\sigma^2_B + \epsilon}} \, \gamma_c + \beta_c
+
+    The moments need not come from ``x``: in evaluation BatchNorm brings those that it kept while it was trained.
+
+    Args:
+        x: activation, shape (N, C, *).
+        moments: count, mean and variance of every block, each shape (b, g); b must divide N and g must divide C.
+        weight: γ, shape (C,); 1 if None.
+        bias: β, shape (C,); 0 if None.
+        eps: ε, added to the variance, in units of x²; keeps a constant block finite.
+    Returns:
+        activation of x's shape, dtype and memory layout.
+    Raises:
+        ValueError: the blocks do not divide the samples or the channels.
+    """
+    N, C, *positions = x.shape
+    per_cell = (N, C, *(1 for _ in positions))
+    per_channel = (1, *per_cell[1:])
+    mean, var = (_spread(table.to(_at_least_float32(x)), N, C) for table in moments[1:])  # (N, C)
+    scale = torch.rsqrt(var + eps)
+    if weight is not None:
+        scale = scale * weight
+    y = (x - mean.view(per_cell)) * scale.view(per_cell)
+    if bias is not None:
+        y = y + bias.view(per_channel)
+    return y.to(x.dtype)
+
+
+def normalize(
+    x: Tensor, grouping: Grouping, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Normalize x over the blocks that ``grouping`` cuts: measure the cells, pool them, apply the result.
+
+    Args:
+        x: activation, shape (N, C, *).
+        grouping: which cells share statistics; must divide N and C.
+        weight: γ, shape (C,); 1 if None.
+        bias: β, shape (C,); 0 if None.
+        eps: ε, added to the variance, in units of x².
+    Returns:
+        activation of x's shape, dtype and memory layout.
+    Raises:
+        ValueError: a block count does not divide its axis.
+    """
+    return apply(x, pool(moments(x), grouping), weight, bias, eps)
+
+
+def _spread(table: Tensor, N: int, C: int) -> Tensor:
+    """Copy every block's entry to its cells: (b, g) to (N, C)."""
+    b, g = table.shape
+    Grouping(max(b, 1), max(g, 1)).resolve(N, C)
+    cells = table[:, None, :, None].expand(b, N // max(b, 1), g, C // max(g, 1))  # (b, N/b, g, C/g)
+    return cells.reshape(N, C)
+
+
+def _at_least_float32(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)

@@ -1,0 +1,430 @@
+"""The four layers as parts of a network: parameters, buffers, state. Knows nothing of how the arithmetic is done.
+
+Signatures, defaults and state dicts are torch.nn's, so each layer swaps with its namesake and loads its checkpoints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gnlib import ops
+from gnlib.grouping import Grouping, divisors, one_of
+from gnlib.ops import Moments
+
+
+class _Norm(nn.Module):
+    """Holds what the four layers share: γ and β, ε, and the way through the one core.
+
+    Args:
+        shape: shape of γ and of β.
+        eps: ε, added to the variance, in units of input².
+        affine: learn γ, starting at 1, and β, starting at 0.
+        bias: learn β too, where ``affine`` is true.
+    """
+
+    eps: float
+    weight: nn.Parameter | None
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        eps: float,
+        affine: bool,
+        bias: bool,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+    ) -> None:
+        super().__init__()
+        self.eps = eps
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            values = nn.Parameter(torch.empty(shape, device=device, dtype=dtype)) if wanted else None
+            self.register_parameter(name, values)
+
+    def reset_parameters(self) -> None:
+        """Set γ to 1 and β to 0."""
+        if self.weight is not None:
+            nn.init.ones_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def _check(self, input: Tensor, num_channels: int) -> None:
+        """Refuse what no layer over channels can take: too few axes, other channels, another dtype."""
+        if input.dim() < 2:
+            raise ValueError(
+                f"{type(self).__name__} takes samples first, then channels, (N, C, *): "
+                f"got shape {tuple(input.shape)}; a sample on its own would do as x[None]"
+            )
+        sized = self.weight is not None or getattr(self, "running_mean", None) is not None
+        if sized and input.shape[1] != num_channels:
+            raise ValueError(
+                f"{type(self).__name__} holds values for {num_channels} channels: "
+                f"got {input.shape[1]} channels, in shape {tuple(input.shape)}"
+            )
+        self._check_dtype(input)
+
+    def _check_dtype(self, input: Tensor) -> None:
+        """Refuse an input that the layer's own values would change in kind, as torch.nn does."""
+        for name in ("weight", "running_mean"):
+            values = getattr(self, name, None)
+            half = input.dtype in (torch.float16, torch.bfloat16)
+            if values is None or values.dtype == input.dtype or (half and values.dtype == torch.float32):
+                continue
+            raise TypeError(
+                f"{type(self).__name__}'s {name} must have the input's dtype, or be float32 where that is a half type: "
+                f"got {values.dtype} and an input of {input.dtype}; layer.to(x.dtype) or x.to({values.dtype}) would do"
+            )
+
+
+class GroupNorm(_Norm):
+    r"""Normalize each sample over groups of its channels.
+
+    .. math:: y = \frac{x - \mu_{n,g}}{\sqrt{\sigma^2_{n,g} + \epsilon}} \, \gamma_c + \beta_c
+
+    Args:
+        num_groups: G, number of channel groups; must divide ``num_channels``.
+        num_channels: C, number of channels.
+        eps: ε, added to the variance, in units of input².
+        affine: learn γ, starting at 1, and β, starting at 0, shape (C,) each.
+        bias: learn β too, where ``affine`` is true.
+    Shape:
+        input and output (N, C, *).
+    Raises:
+        ValueError: the groups do not divide the channels; or a lone sample has one value a group.
+    Source: Wu & He 2018 (arXiv:1803.08494).
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        if num_groups < 1 or num_channels % num_groups:
+            raise ValueError(
+                f"num_groups must divide the channels: got {num_channels} channels and num_groups={num_groups}; "
+                f"{one_of(divisors(num_channels))} would do"
+            )
+        super().__init__((num_channels,), eps, affine, bias, device, dtype)
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.affine = affine
+        self.reset_parameters()
+
+    @property
+    def grouping(self) -> Grouping:
+        return Grouping.group_norm(self.num_groups)
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check(input, self.num_channels)
+        if input.numel() == self.num_groups:
+            raise ValueError(
+                f"a group must hold more than one value: got a lone sample of shape {tuple(input.shape)} "
+                f"and num_groups={self.num_groups}"
+            )
+        return ops.normalize(input, self.grouping, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class LayerNorm(_Norm):
+    r"""Normalize each leading index over all that trails it: each token over its features, each image over (C, H, W).
+
+    .. math:: y = \frac{x - \mu_n}{\sqrt{\sigma^2_n + \epsilon}} \, \gamma_{c,s} + \beta_{c,s}
+
+    The input is seen as a table (leading, trailing) with one value a cell. As in torch.nn, γ and β belong to elements;
+    the layer with the same statistics and one γ and β per channel is ``GroupNorm(1, C)``.
+
+    Args:
+        normalized_shape: the trailing shape to normalize over; an int stands for the last axis alone.
+        eps: ε, added to the variance, in units of input².
+        elementwise_affine: learn γ, starting at 1, and β, starting at 0, shape ``normalized_shape`` each.
+        bias: learn β too, where ``elementwise_affine`` is true.
+    Shape:
+        input and output (*, normalized_shape).
+    Raises:
+        ValueError: the input does not end in ``normalized_shape``.
+    Source: Ba, Kiros & Hinton 2016 (arXiv:1607.06450).
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        super().__init__(shape, eps, elementwise_affine, bias, device, dtype)
+        self.normalized_shape = shape
+        self.elementwise_affine = elementwise_affine
+        self.reset_parameters()
+
+    @property
+    def grouping(self) -> Grouping:
+        return Grouping.layer_norm()
+
+    def forward(self, input: Tensor) -> Tensor:
+        leading = input.dim() - len(self.normalized_shape)
+        if not self.normalized_shape or leading < 0 or tuple(input.shape[leading:]) != self.normalized_shape:
+            raise ValueError(
+                f"the input must end in normalized_shape: got shape {tuple(input.shape)} "
+                f"and normalized_shape={self.normalized_shape}"
+            )
+        self._check_dtype(input)
+        table = input.reshape(math.prod(input.shape[:leading]), math.prod(self.normalized_shape))
+        weight, bias = (None if values is None else values.flatten() for values in (self.weight, self.bias))
+        output = ops.normalize(table, self.grouping, weight, bias, self.eps).view(input.shape)
+        for layout in (torch.channels_last, torch.channels_last_3d):
+            if input.is_contiguous(memory_format=layout):
+                output = output.contiguous(memory_format=layout)
+        return output
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class _RunningNorm(_Norm):
+    """Adds to the shared base a memory of the statistics, for evaluation: running mean and running variance.
+
+    A running value moves by ``momentum`` towards what each training batch shows. ``running_var`` follows the unbiased
+    variance, while the output is normalized by the biased one, as in torch.nn.
+
+    Args:
+        num_features: C, number of channels.
+        momentum: share of the new batch in the running values; None for the mean over all batches so far.
+        track_running_stats: keep running values; without them evaluation normalizes like training.
+    """
+
+    _version = 2  # as torch.nn: since version 2, num_batches_tracked is saved
+    num_batches_tracked: Tensor | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float,
+        momentum: float | None,
+        affine: bool,
+        track_running_stats: bool,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+        bias: bool,
+    ) -> None:
+        super().__init__((num_features,), eps, affine, bias, device, dtype)
+        self.num_features = num_features
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        for name, fresh in (
+            ("running_mean", torch.zeros(num_features, device=device, dtype=dtype)),
+            ("running_var", torch.ones(num_features, device=device, dtype=dtype)),
+            ("num_batches_tracked", torch.tensor(0, device=device)),
+        ):
+            self.register_buffer(name, fresh if track_running_stats else None)
+        self.reset_parameters()
+
+    def reset_running_stats(self) -> None:
+        """Forget all batches: mean 0, variance 1."""
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
+    def reset_parameters(self) -> None:
+        """Set γ to 1 and β to 0, and forget all batches."""
+        self.reset_running_stats()
+        super().reset_parameters()
+
+    def _normalize_by_running(self, input: Tensor) -> Tensor:
+        """Apply what was kept: one row of statistics, shape (1, C), for all samples."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        count = torch.zeros_like(self.running_mean, dtype=torch.int64)  # nobody knows; apply does not ask
+        kept = Moments(*(table.unsqueeze(0) for table in (count, self.running_mean, self.running_var)))
+        return ops.apply(input, kept, self.weight, self.bias, self.eps)
+
+    @torch.no_grad()
+    def _keep(self, batch: Moments, momentum: float | Tensor) -> None:
+        """Move the running values towards the mean over blocks of samples, tables (b, C)."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        unbiased = batch.var * batch.count / (batch.count - 1)
+        for running, seen in ((self.running_mean, batch.mean), (self.running_var, unbiased)):
+            running.copy_((1 - momentum) * running.to(seen.dtype) + momentum * seen.mean(0))
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
+    ) -> None:
+        old = local_metadata.get("version") is None or local_metadata["version"] < 2
+        if old and self.num_batches_tracked is not None:
+            state_dict.setdefault(prefix + "num_batches_tracked", torch.tensor(0))
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
+
+class BatchNorm(_RunningNorm):
+    r"""Normalize each channel over the whole batch; in evaluation, by the running statistics.
+
+    .. math:: y = \frac{x - \mu_c}{\sqrt{\sigma^2_c + \epsilon}} \, \gamma_c + \beta_c
+
+    Takes the place of torch's BatchNorm1d, BatchNorm2d and BatchNorm3d alike.
+
+    Args:
+        num_features: C, number of channels.
+        eps: ε, added to the variance, in units of input².
+        momentum: share of the new batch in the running values; None for the mean over all batches so far.
+        affine: learn γ, starting at 1, and β, starting at 0, shape (C,) each.
+        track_running_stats: keep running values; without them evaluation normalizes like training.
+        bias: learn β too, where ``affine`` is true.
+    Shape:
+        input and output (N, C, *).
+    Raises:
+        ValueError: statistics are taken over one value a channel; or eps is not positive.
+    Source: Ioffe & Szegedy 2015 (arXiv:1502.03167).
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
+
+    @property
+    def grouping(self) -> Grouping:
+        return Grouping.batch_norm()
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check(input, self.num_features)
+        measure = self.training or self.running_mean is None
+        if self.eps < 0 or (measure and self.eps == 0):
+            raise ValueError(f"eps must be positive, or at least 0 in evaluation: got eps={self.eps}")
+        if not measure:
+            return self._normalize_by_running(input)
+        if input.shape[0] * math.prod(input.shape[2:]) == 1:
+            raise ValueError(
+                f"a channel must hold more than one value in the batch: got shape {tuple(input.shape)}; "
+                "a larger batch would do, or eval()"
+            )
+        batch = ops.pool(ops.moments(input), self.grouping)  # (1, C)
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            if input.numel():
+                seen = self.num_batches_tracked.to(batch.mean.dtype)
+                self._keep(batch, 1 / seen if self.momentum is None else self.momentum)
+        return ops.apply(input, batch, self.weight, self.bias, self.eps)
+
+
+class InstanceNorm(_RunningNorm):
+    r"""Normalize each channel of each sample on its own.
+
+    .. math:: y = \frac{x - \mu_{n,c}}{\sqrt{\sigma^2_{n,c} + \epsilon}} \, \gamma_c + \beta_c
+
+    Takes the place of torch's InstanceNorm1d, InstanceNorm2d and InstanceNorm3d, but for one thing: the first axis is
+    always samples. Those classes also take one sample without its axis, (C, *); here it would be read as C samples, so
+    it is refused unless its second axis happens to be C long; write ``x[None]``. For the same reason a number of
+    channels other than C is an error even where no value is kept per channel (torch warns).
+
+    Args:
+        num_features: C, number of channels.
+        eps: ε, added to the variance, in units of input².
+        momentum: share of the new batch in the running values; with None they never move, as in torch.nn.
+        affine: learn γ, starting at 1, and β, starting at 0, shape (C,) each. Off by default, as in torch.nn.
+        track_running_stats: keep running values and evaluate by them. Off by default, as in torch.nn.
+        bias: learn β too, where ``affine`` is true.
+    Shape:
+        input and output (N, C, *).
+    Raises:
+        ValueError: another number of channels; or statistics are taken over a single position.
+    Source: Ulyanov, Vedaldi & Lempitsky 2016 (arXiv:1607.08022).
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
+
+    @property
+    def grouping(self) -> Grouping:
+        return Grouping.instance_norm()
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check(input, self.num_features)
+        if not self.training and self.track_running_stats:
+            return self._normalize_by_running(input)
+        if math.prod(input.shape[2:]) == 1:
+            raise ValueError(
+                f"a channel of a sample must have more than one position: got shape {tuple(input.shape)}; "
+                "larger maps would do, or LayerNorm"
+            )
+        batch = ops.pool(ops.moments(input), self.grouping)  # (N, C)
+        if self.training and self.track_running_stats and self.momentum is not None and input.numel():
+            self._keep(batch, self.momentum)
+        return ops.apply(input, batch, self.weight, self.bias, self.eps)
+
+
+def grouping_of(layer: nn.Module) -> Grouping:
+    """Return the point of the square where a layer of torch.nn or of gnlib stands.
+
+    LayerNorm's samples are all its leading axes, and its cells are single values.
+
+    Raises:
+        TypeError: the layer does not pool whole cells with mean and variance.
+    """
+    match layer:
+        case GroupNorm() | LayerNorm() | BatchNorm() | InstanceNorm():
+            return layer.grouping
+        case nn.GroupNorm():
+            return Grouping.group_norm(layer.num_groups)
+        case nn.LayerNorm():
+            return Grouping.layer_norm()
+        case nn.BatchNorm1d() | nn.BatchNorm2d() | nn.BatchNorm3d() | nn.SyncBatchNorm():
+            return Grouping.batch_norm()
+        case nn.InstanceNorm1d() | nn.InstanceNorm2d() | nn.InstanceNorm3d():
+            return Grouping.instance_norm()
+    raise TypeError(
+        f"only layers that pool whole cells with mean and variance stand on the square: got {type(layer).__name__}; "
+        "BatchNorm, LayerNorm, InstanceNorm or GroupNorm would do"
+    )
