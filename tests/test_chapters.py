@@ -1,0 +1,179 @@
+"""The texts keep the book's promises: short cells, checked answers, sources that exist, one shape for every chapter."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+import matplotlib.pyplot as plt
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
+PARTS = {part["caption"]: [entry["file"] for entry in part["chapters"]] for part in TOC["parts"]}
+PAGES = [TOC["root"], *(file for files in PARTS.values() for file in files)]
+CHAPTERS = [file for caption, files in PARTS.items() if caption != "Reference" for file in files]
+LONGEST_CELL = 12  # lines; a longer one wants to be a tested function
+
+
+class Block(NamedTuple):
+    """A fenced piece of a chapter: ```` ```{code-cell} ipython3 ````, its line, what it holds."""
+
+    kind: str
+    line: int
+    options: str
+    body: str
+
+
+def source(chapter: str) -> str:
+    return (ROOT / f"{chapter}.md").read_text("utf8")
+
+
+@cache
+def fenced(chapter: str) -> list[Block]:
+    """Every block between ``` fences, with its options taken off."""
+    blocks = []
+    for match in re.finditer(r"^(`{3,})(\S*).*?\n(.*?)^\1\s*$", source(chapter), flags=re.M | re.S):
+        options, body = "", match[3]
+        if yaml_options := re.match(r"---\n(.*?)\n---\n", body, flags=re.S):
+            options, body = yaml_options[1], body[yaml_options.end() :]
+        while body.startswith(":"):
+            line, body = body.split("\n", 1)
+            options += line + "\n"
+        blocks.append(Block(match[2], source(chapter)[: match.start()].count("\n") + 1, options, body.strip("\n")))
+    return blocks
+
+
+def cells(chapter: str) -> list[Block]:
+    return [block for block in fenced(chapter) if block.kind == "{code-cell}"]
+
+
+def prose(chapter: str) -> str:
+    """The text without front matter, code and listings."""
+    text = re.sub(r"\A---\n.*?\n---\n", "", source(chapter), flags=re.S)
+    return re.sub(r"^(`{3,}).*?^\1\s*$", "", text, flags=re.M | re.S)
+
+
+def test_every_text_has_its_place_in_the_table_of_contents() -> None:
+    assert sorted(PAGES) == sorted(f"chapters/{path.stem}" for path in (ROOT / "chapters").glob("*.md"))
+
+
+@pytest.mark.parametrize("chapter", PAGES)
+def test_headings_form_an_outline(chapter: str) -> None:
+    levels = [len(hashes) for hashes in re.findall(r"^(#+) ", prose(chapter), flags=re.M)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1, "a page has one title"
+    for above, below in zip(levels, levels[1:], strict=False):
+        assert below <= above + 1, f"a heading of level {below} follows one of level {above}"
+
+
+@pytest.mark.parametrize("chapter", PAGES)
+def test_cells_are_short_enough_to_read(chapter: str) -> None:
+    long = [
+        f"line {cell.line}: {n} lines" for cell in cells(chapter) if (n := len(cell.body.splitlines())) > LONGEST_CELL
+    ]
+    assert not long
+
+
+@pytest.mark.parametrize("chapter", PAGES)
+def test_cells_use_only_public_names(chapter: str) -> None:
+    code = "\n".join(block.body for block in fenced(chapter) if block.kind in ("{code-cell}", "python"))
+    modules = set(re.findall(r"^\s*(?:from|import) ([\w.]+)", code, flags=re.M))
+    allowed = {"gnlib", "gnlib.photographs", "gnlib.widgets", "torch", "torch.nn", "matplotlib.pyplot"}
+    assert modules <= allowed
+    assert not re.findall(r"\b_\w+", "\n".join(re.findall(r"^.*\bgnlib\b.*$", code, flags=re.M)))
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_has_its_parts(chapter: str) -> None:
+    text = source(chapter)
+    headings = re.findall(r"^## (.+)$", text, flags=re.M)
+    assert headings[0] == "The question"
+    assert headings[-3:] == ["Exercises", "Summary", "Sources"]
+    for kind in ("goals", "guess", "sure"):
+        assert text.count(f":class: {kind}\n") == 1, kind
+    assert text.index(":class: goals") < text.index("## The question") < text.index(":class: guess")
+    assert "Square(" in text
+    assert "{literalinclude} ../gnlib/" in text
+    summary = text.split("\n## Summary\n")[1].split("\n:::")[0]
+    assert len(re.findall(r"^\d\. ", summary, flags=re.M)) == 5
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_question_has_its_folded_answer(chapter: str) -> None:
+    text = source(chapter)
+    exercises = re.findall(r"^:+\{admonition\} Exercise (\d+), (.+)$", text, flags=re.M)
+    assert [int(number) for number, _ in exercises] == list(range(1, len(exercises) + 1))
+    assert {"on paper", "in code", "with the figure"} <= {how for _, how in exercises}
+    order = re.findall(r"^:class: (exercise|guess)$|^:+\{(answer)\}", text, flags=re.M)
+    assert [answer for _, answer in order[1::2]] == ["answer"] * (len(order) // 2)
+    assert [question for question, _ in order[::2]] == ["guess"] + ["exercise"] * len(exercises)
+    assert len(order) % 2 == 0
+
+
+def answers(chapter: str) -> list[Block]:
+    return [block for block in fenced(chapter) if block.kind == "python"]
+
+
+def drawing_nothing(cell: Block) -> str:
+    """A cell without its figures to touch: they say nothing that an answer needs."""
+    lines = cell.body.splitlines()
+    return "\n".join(line for line in lines if "gnlib.widgets" not in line and not line.startswith("Square("))
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_answers_hold_where_they_stand(chapter: str) -> None:
+    """The code in a folded answer is not run by the book; here it is, after the cells above it."""
+    matplotlib.use("Agg")
+    known: dict[str, Any] = {}
+    assert len(answers(chapter)) >= 3
+    for block in sorted(cells(chapter) + answers(chapter), key=lambda block: block.line):
+        if block.kind == "python":
+            assert "assert " in block.body, f"line {block.line}: an answer that checks nothing"
+            exec(compile(block.body, f"{chapter}.md, answer at line {block.line}", "exec"), known)
+        else:
+            exec(compile(drawing_nothing(block), f"{chapter}.md, cell at line {block.line}", "exec"), known)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("chapter", PAGES)
+def test_pictures_have_captions_and_alternative_texts(chapter: str) -> None:
+    for cell in cells(chapter):
+        if "plt.show()" not in cell.body:
+            continue
+        shown = yaml.safe_load(cell.options)["mystnb"]
+        assert len(shown["image"]["alt"]) > 60, f"line {cell.line}: say what is to be seen"
+        assert len(shown["figure"]["caption"]) > 60, f"line {cell.line}: say what to look for"
+
+
+def test_sources_are_all_cited_and_all_there() -> None:
+    entries = re.findall(r"^@\w+\{(\S+),$", (ROOT / "references.bib").read_text("utf8"), flags=re.M)
+    assert len(entries) == len(set(entries))
+    lists = [keys for chapter in PAGES for keys in re.findall(r"\{cite\}`([^`]+)`", source(chapter))]
+    cited = {key for keys in lists for key in keys.split(",")}
+    assert cited == set(entries)
+
+
+def test_every_entry_says_where_to_find_the_work() -> None:
+    bib = (ROOT / "references.bib").read_text("utf8")
+    for entry in re.split(r"^@", bib, flags=re.M)[1:]:
+        assert re.search(r"^\s*(doi|url)\s*=", entry, flags=re.M), entry.splitlines()[0]
+
+
+@pytest.mark.parametrize("chapter", PAGES)
+def test_listings_are_read_from_the_library(chapter: str) -> None:
+    """What looks like the library's code is the library's code: no definition of it is pasted."""
+    names = {"moments", "pool", "apply", "normalize", "GroupNorm", "BatchNorm", "LayerNorm", "InstanceNorm", "Grouping"}
+    pasted = [name for block in fenced(chapter) for name in re.findall(r"^(?:def|class) (\w+)", block.body, flags=re.M)]
+    assert not names & set(pasted)
+
+
+def test_every_glossary_entry_is_used() -> None:
+    defined = re.findall(r"^([A-Za-z][\w ]+)$", source("chapters/glossary"), flags=re.M)
+    words = " ".join(prose(chapter) for chapter in PAGES) + source("chapters/glossary")
+    for term in defined:
+        assert len(re.findall(rf"\b{re.escape(term)}", words, flags=re.I)) > 1, term
+    used = re.findall(r"\{term\}`(?:[^`<]*<)?([^`>]+)>?`", "".join(source(chapter) for chapter in PAGES))
+    assert {term.lower() for term in used} <= {term.lower() for term in defined}
