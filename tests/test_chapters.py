@@ -1,5 +1,6 @@
 """The texts keep the book's promises: short cells, checked answers, sources that exist, one shape for every chapter."""
 
+import itertools
 import re
 from functools import cache
 from pathlib import Path
@@ -65,7 +66,7 @@ def test_headings_form_an_outline(chapter: str) -> None:
     levels = [len(hashes) for hashes in re.findall(r"^(#+) ", prose(chapter), flags=re.M)]
     assert levels[0] == 1
     assert levels.count(1) == 1, "a page has one title"
-    for above, below in zip(levels, levels[1:], strict=False):
+    for above, below in itertools.pairwise(levels):
         assert below <= above + 1, f"a heading of level {below} follows one of level {above}"
 
 
