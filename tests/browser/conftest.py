@@ -147,7 +147,7 @@ class Watched:
         """axe-core's violations (WCAG 2.2 AA and best practice), one line each."""
         self.page.evaluate(AXE.read_text("utf8"))  # through the debugger: the page's CSP stays in force
         return self.page.evaluate(
-            """([selector, tags]) => axe.run(selector ?? document, {runOnly: tags}).then(result =>
+            """([selector, tags]) => axe.run(selector ?? document, {runOnly: tags, preload: false}).then(result =>
                result.violations.flatMap(v =>
                    v.nodes.map(n => `${v.id}: ${n.html.slice(0, 200)} | ${n.failureSummary}`)))""",
             [selector, AXE_RULES],

@@ -1,0 +1,32 @@
+"""The Sphinx side of the book: everything that turns chapters into a finished site. Nothing outside knows Sphinx.
+
+One line in ``_config.yml``, ``extra_extensions: [gnlib.book]``, loads the parts in the order in which they depend on
+each other:
+
+==================  ===================================================================================================
+address             the repository's one address, and all that follows from it (Colab, edit and issue links, site)
+freshness           chapters are executed again when the library, the front end or torch changed, and only then
+answer, beside      the two forms of our own: ``{answer}`` folds an answer, ``gn-beside`` sets prose beside its code
+anywidget_static    figures run in the page, with no kernel
+katex_static        math is drawn at build time
+notebooks           a portable notebook of every chapter, from the resolved doctree
+wheel               the library's wheel, beside the site
+finish              the last pass over the built pages: light, safe, accessible
+==================  ===================================================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+PARTS = ("address", "freshness", "answer", "beside", "anywidget_static", "katex_static", "notebooks", "wheel", "finish")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Load every part."""
+    for part in PARTS:
+        app.setup_extension(f"{__name__}.{part}")
+    return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -1,0 +1,399 @@
+"""The last pass over the built site: light, safe, accessible. It changes nothing when it runs again.
+
+Per page: scripts and styles that the page does not use are left out. At the end: icon fonts are cut to the icons used
+and KaTeX's to the letters used, rules for unused icons leave the style sheet, the theme's faults are mended, and
+every page gets a Content-Security-Policy with the hash of each inline script.
+
+Every replacement is counted: a theme update that changes the markup stops the build, and is never skipped in silence.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pydata_sphinx_theme
+from fontTools import subset
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+
+from gnlib.book import address
+from gnlib.book.katex_static import write_if_changed
+from gnlib.book.node import package
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.config import Config
+
+log = logging.getLogger(__name__)
+THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
+STYLES = "styles/pydata-sphinx-theme.css"
+ICON_FONTS = ("fa-solid-900", "fa-regular-400", "fa-brands-400")
+FEWEST_ICON_RULES = 1000  # the theme's style sheet has about 1,900; far fewer means that we no longer recognise them
+FINISHED = "data-gn-finished"
+SUMMARY_LENGTH = 160  # characters: what search engines show
+
+# a part of a script's or style sheet's name -> what the page's body must hold for it to be kept
+NEEDED_FOR = {
+    "togglebutton": r'class="[^"]*\b(?:toggle|dropdown)\b',
+    "toggleHint": r'class="[^"]*\b(?:toggle|dropdown)\b',
+    "toggleOpenOnPrint": r'class="[^"]*\b(?:toggle|dropdown)\b',
+    "design-tabs": r'class="sd-tab',
+    "sphinx-design": r'class="[^"]*\bsd-',
+    "sphinx-thebe": "(?!)",  # its style sheet is added when it is loaded, and it has nothing to do here
+    "clipboard": r'class="highlight',
+    "copybutton": r'class="highlight',
+    "mystnb": r'class="[^"]*\bcell',
+    "katex": r'class="katex',
+}
+# what no page asks for once it is finished
+UNUSED = (
+    "_static/scripts/fontawesome.js*",
+    "_static/**/*.map",
+    "_static/vendor/fontawesome/webfonts/*.ttf",
+    "_static/**/*webpack-macros.html",
+    "_static/locales",
+    "_static/images/logo_*",
+)
+
+
+@dataclass(frozen=True)
+class Fix:
+    """One repair of the theme's markup."""
+
+    what: str
+    pattern: re.Pattern[str]
+    replacement: str
+    count: int | None = None  # on every page; None: as many as there are
+
+    @classmethod
+    def of(cls, what: str, pattern: str, replacement: str, count: int | None = None) -> Fix:
+        return cls(what, re.compile(pattern, re.DOTALL), replacement, count)
+
+    def apply(self, page: str, name: str) -> str:
+        """Return the repaired page.
+
+        Raises:
+            ExtensionError: the markup is not what it was when this was written.
+        """
+        page, count = self.pattern.subn(self.replacement, page)
+        if self.count is not None and count != self.count:
+            raise ExtensionError(
+                f"{name}: {self.what}: found {count} places in the theme's markup, expected {self.count}; "
+                "the theme has changed, and FIXES in gnlib/book/finish.py must follow"
+            )
+        return page
+
+
+FIXES = (
+    Fix.of(
+        "icons are drawn by the style sheet, not by fontawesome.js",
+        r'<(?:script|link)[^>]*(?:src|href)="[^"]*scripts/fontawesome\.js[^"]*"[^>]*>(?:</script>)?',
+        "",
+    ),
+    Fix.of(
+        "the search button's visible text is its name",
+        r'(<button class="btn search-button-field[^>]*?) title="[^"]*" aria-label="[^"]*"',
+        r"\1",
+        1,
+    ),
+    Fix.of(
+        "the search button's shortcut is not part of its name",
+        r'<span class="search-button__kbd-shortcut">',
+        '<span class="search-button__kbd-shortcut" aria-hidden="true">',
+    ),
+    Fix.of(
+        "the sidebar is a landmark",
+        r'<div id="pst-primary-sidebar" class=',
+        '<div id="pst-primary-sidebar" role="complementary" aria-label="Sidebar" class=',
+        1,
+    ),
+    Fix.of(
+        "a folded cell's visible text is its name",
+        r'<summary aria-label="Toggle hidden content">',
+        "<summary>",
+    ),
+    Fix.of(
+        "an entry of a bibliography is an item of its list (ARIA 1.3 took the old role away)",
+        r'role="doc-biblioentry"',
+        'role="listitem"',
+    ),
+    Fix.of("no inline handler: print", r'onclick="window\.print\(\)"', 'data-gn-click="print"'),
+    Fix.of("no inline handler: full screen", r'onclick="toggleFullScreen\(\)"', 'data-gn-click="fullscreen"'),
+    Fix.of("no inline handler: how to run", r'onclick="gn:run"', 'data-gn-click="run" aria-haspopup="dialog"'),
+    Fix.of(
+        "a download is no new window",
+        r'target="_blank"(\s+class="btn btn-sm btn-download-(?:notebook|source)-button)',
+        r"download\1",
+    ),
+    Fix.of(
+        "the page's name serves a version switcher, which this book has not",
+        r"<script>DOCUMENTATION_OPTIONS\.pagename = '[^']*';</script>",
+        "",
+        1,
+    ),
+    Fix.of(
+        "a place for Read the Docs' advertisements",
+        r'<div class="sidebar-primary-items__end sidebar-primary__section">\s*<div class="sidebar-primary-item">\s*'
+        r'<div id="ethical-ad-placement".*?</div>\s*</div>\s*</div>',
+        "",
+    ),
+)
+INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)([^>]*)>(.*?)</script>", re.DOTALL)
+RUNS = re.compile(r'type="(?:text/javascript|application/javascript|module)"')
+INLINE_STYLE = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
+HANDLER = re.compile(r'\son[a-z]+="[^"]*"')
+CHARSET = '<meta charset="utf-8" />'
+
+
+# ---------------------------------------------------------------------- per page
+
+
+def on_config(app: Sphinx, config: Config) -> None:
+    """Silence sphinx-thebe, which jupyter-book loads always and which fails on every page: this book has no kernel."""
+    for listeners in app.events.listeners.values():
+        listeners[:] = [
+            listener for listener in listeners if not listener.handler.__module__.startswith("sphinx_thebe")
+        ]
+
+
+def on_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Leave out the scripts and styles that the page does not use."""
+    body = context.get("body", "")
+    titles = "".join(str(title) for title in app.env.titles.values())  # math in a title stands in every page's sidebar
+
+    def needed(asset: Any) -> bool:
+        named = str(getattr(asset, "filename", asset) or "") + str(
+            (getattr(asset, "attributes", {}) or {}).get("body", "")
+        )
+        for part, need in NEEDED_FOR.items():
+            if part in named:
+                return bool(re.search(need, body)) or (part == "katex" and "<math" in titles)
+        return True
+
+    for key in ("script_files", "css_files"):
+        context[key][:] = [asset for asset in context[key] if needed(asset)]
+
+
+# ---------------------------------------------------------------------- the head of a page
+
+
+def policy(page: str, search: bool) -> str:
+    """Return the Content-Security-Policy under which this page, and nothing else, works."""
+
+    def hashes(texts: Iterable[str]) -> list[str]:
+        return sorted(
+            {f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts}
+        )
+
+    scripts = hashes(
+        body for attributes, body in INLINE_SCRIPT.findall(page) if "type=" not in attributes or RUNS.search(attributes)
+    )
+    return "; ".join(
+        [
+            "default-src 'none'",
+            " ".join(["script-src 'self'", *scripts]),
+            " ".join(["style-src-elem 'self'", *hashes(INLINE_STYLE.findall(page))]),
+            "style-src-attr 'unsafe-inline'",  # KaTeX places its boxes with style=""
+            "img-src 'self' data:",  # Bootstrap's glyphs are data
+            "font-src 'self'",
+            "connect-src 'self'" if search else "connect-src 'none'",  # search fetches pages to quote from them
+            "form-action 'self'",
+            "base-uri 'none'",
+        ]
+    )
+
+
+def summary_of(page: str) -> str:
+    """Return the first paragraph of a page's article as text, cut at a word."""
+    article = re.search(r"<article.*?</article>", page, re.DOTALL)
+    paragraph = re.search(r"<p>(.*?)</p>", article[0], re.DOTALL) if article else None
+    if paragraph is None:
+        return ""
+    text = re.sub(r'<span class="katex-html".*?(?=</span></span></span>)', "", paragraph[1], flags=re.DOTALL)
+    text = " ".join(html.unescape(re.sub(r"<annotation.*?</annotation>|<[^>]+>", "", text, flags=re.DOTALL)).split())
+    if len(text) <= SUMMARY_LENGTH:
+        return text
+    return text[:SUMMARY_LENGTH].rsplit(" ", 1)[0].rstrip(" ,;:") + " …"
+
+
+def finish(page: str, name: str, title: str) -> str:
+    """Return a page of the theme, repaired and locked."""
+    for fix in FIXES:
+        page = fix.apply(page, name)
+    if name != "search.html":  # searchtools.js needs doctools.js at once; elsewhere nothing may hold up the page
+        page = re.sub(r'<script (?=(?:data-[a-z-]+="[^"]*" )?src=)', '<script defer="defer" ', page)
+    if handler := HANDLER.search(re.sub(r"<(script|pre)\b.*?</\1>", "", page, flags=re.DOTALL)):
+        raise ExtensionError(
+            f"{name}: the policy forbids inline handlers, and this page has{handler[0]}; finish.py must follow"
+        )
+    if page.count(CHARSET) != 1:
+        raise ExtensionError(f"{name}: found {page.count(CHARSET)} times {CHARSET} in the theme's markup, expected 1")
+    rules = policy(page, search=name == "search.html")
+    head = f'{CHARSET}\n    <meta http-equiv="Content-Security-Policy" content="{rules}" {FINISHED}="1" />'
+    if '<meta name="description"' not in page:
+        words = html.escape(summary_of(page) or title)
+        head += f'\n    <meta name="description" content="{words}" />'
+    return page.replace(CHARSET, head)
+
+
+# ---------------------------------------------------------------------- fonts and icons
+
+
+class Cut:
+    """Cuts files down, and remembers what was made of what, so that a second build does not do it again."""
+
+    def __init__(self, memory: Path) -> None:
+        self.path = memory
+        self.memory: dict[str, list[str]] = json.loads(memory.read_text("utf8")) if memory.exists() else {}
+
+    def font(self, source: Path, target: Path, points: set[int]) -> None:
+        """Write ``target``: the font ``source`` with the characters ``points`` alone."""
+        wanted = hashlib.sha256(f"{source.stat().st_size} {sorted(points)}".encode()).hexdigest()
+        if self.memory.get(target.name) == [wanted, self._content(target)]:
+            return
+        options = subset.Options(flavor="woff2", layout_features=["*"], notdef_outline=True, recalc_timestamp=False)
+        font = subset.load_font(str(source), options)
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(unicodes=(points & set(font.getBestCmap())) or {ord(" ")})
+        subsetter.subset(font)
+        subset.save_font(font, str(target), options)
+        self.memory[target.name] = [wanted, self._content(target)]
+
+    def _content(self, path: Path) -> str:
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+    def save(self) -> None:
+        write_if_changed(self.path, json.dumps(self.memory, indent=1, sort_keys=True))
+
+
+def icon_rules(theme_css: str, used: set[str]) -> str:
+    """Return the theme's style sheet with the rules of the ``used`` icons alone."""
+    rule = re.compile(r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:"([^"]*)"\}')
+    slim, count = rule.subn(lambda m: m[0] if set(re.findall(r"\.(fa-[a-z0-9-]+):", m[1])) & used else "", theme_css)
+    if count < FEWEST_ICON_RULES:
+        raise ExtensionError(
+            f"found {count} icon rules in the theme's style sheet, expected {FEWEST_ICON_RULES} or more; "
+            "the theme has changed, and icon_rules in gnlib/book/finish.py must follow"
+        )
+    slim = re.sub(r',url\([^)]*\.ttf\) format\("truetype"\)', "", slim)
+    return re.sub(r"/\*# sourceMappingURL=[^*]*\*/", "", slim)
+
+
+def code_points(css: str) -> set[int]:
+    """Return the characters that a style sheet writes: as escapes, or as the theme's admonitions do, as they are."""
+    escaped = {int(point, 16) for point in re.findall(r"\\([ef][0-9a-f]{3})(?![0-9a-f])", css)}
+    short = {int(point, 16) for point in re.findall(r'content:"\\([0-9a-f]{2})(?![0-9a-f])', css)}
+    return escaped | short | {ord(letter) for letter in css if "\ue000" <= letter <= "\uf8ff"}
+
+
+def cut_icons(out: Path, pages: list[str], cut: Cut) -> None:
+    """Keep the icons that some page or script names."""
+    scripts = [path.read_text("utf8") for path in sorted(out.glob("_static/**/*.js")) if path.name != "fontawesome.js"]
+    used = set(re.findall(r"\bfa-[a-z0-9-]+", "".join(pages + scripts)))
+    write_if_changed(out / "_static" / STYLES, icon_rules((THEME / STYLES).read_text("utf8"), used))
+    points: set[int] = set()
+    for path in sorted(out.glob("_static/**/*.css")):
+        points |= code_points(path.read_text("utf8"))
+    for name in ICON_FONTS:
+        font = f"vendor/fontawesome/webfonts/{name}.woff2"
+        cut.font(
+            THEME / font, out / "_static" / font, points
+        )  # from the theme's own file: the site's may be cut already
+
+
+def cut_letters(out: Path, pages: list[str], katex: Path, cut: Cut) -> None:
+    """Keep the letters of KaTeX's fonts that stand on some page with a formula."""
+    letters = {ord(letter) for page in pages if 'class="katex' in page for letter in html.unescape(page)}
+    for font in sorted((katex / "dist" / "fonts").glob("*.woff2")):
+        cut.font(font, out / "_static" / "katex" / "fonts" / font.name, letters)
+
+
+# ---------------------------------------------------------------------- the site
+
+
+FRONT_PAGE = """<!DOCTYPE html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8" />
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self'; base-uri 'none'" />
+<meta http-equiv="refresh" content="0; url={target}" />
+<meta name="viewport" content="width=device-width, initial-scale=1" />
+<meta name="description" content="{title}" />
+<title>{title}</title>
+<link rel="icon" href="{icon}" />
+<link rel="canonical" href="{canonical}" />
+</head>
+<body><main><h1>{title}</h1><p><a href="{target}">To the book</a></p></main></body>
+</html>
+"""
+
+
+def front_page(app: Sphinx) -> str:
+    """Return the page at the site's root, which leads to the first chapter."""
+    repository = address.of(app.config)
+    target = app.builder.get_target_uri(app.config.root_doc)
+    icon = "_static/" + Path(app.config.html_favicon).name if app.config.html_favicon else "data:,"
+    return FRONT_PAGE.format(
+        language=app.config.language,
+        target=html.escape(target),
+        title=html.escape(app.config.html_title),
+        icon=html.escape(icon),
+        canonical=html.escape((repository.site if repository else "") + target),
+    )
+
+
+def on_finished(app: Sphinx, exception: Exception | None) -> None:
+    """Finish the site; what is finished already stays as it is."""
+    if exception is not None or app.builder.name != "html":
+        return
+    out = Path(app.outdir)
+    if app.config.root_doc != "index":  # before sphinx-external-toc writes one without a language or a title
+        write_if_changed(out / "index.html", front_page(app))
+    pages: list[str] = []
+    for path in sorted(out.rglob("*.html")):
+        inside = path.relative_to(out)
+        if inside.parts[0] in ("_static", "_sources") or inside == Path("index.html") != Path(
+            f"{app.config.root_doc}.html"
+        ):
+            continue
+        page = path.read_text("utf8")
+        if FINISHED not in page:
+            title = re.search(r"<title>(.*?)</title>", page, re.DOTALL)
+            page = finish(page, inside.as_posix(), html.unescape(title[1]).strip() if title else "")
+            path.write_text(page, "utf8")
+        pages.append(page)
+    cut = Cut(out.parent / ".cut.json")
+    cut_icons(out, pages, cut)
+    if (out / "_static" / "katex").is_dir():
+        cut_letters(out, pages, package(Path(app.confdir, app.config.katex_root).resolve(), "katex"), cut)
+    cut.save()
+    for pattern in UNUSED:
+        for path in out.glob(pattern):
+            if path.is_dir():
+                for inner in sorted(path.rglob("*"), reverse=True):
+                    inner.rmdir() if inner.is_dir() else inner.unlink()
+                path.rmdir()
+            else:
+                path.unlink()
+    referenced = "".join(pages)
+    for path in out.glob("_static/widgets/*"):
+        if f"widgets/{path.name}" not in referenced:
+            path.unlink()  # a module of an earlier build
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect everything, and add the book's own style sheet and script."""
+    app.add_css_file("gn-theme.css", priority=900)
+    app.add_js_file("gn-theme.js", loading_method="defer")
+    app.connect("config-inited", on_config)
+    app.connect("html-page-context", on_page, priority=950)
+    app.connect("build-finished", on_finished, priority=100)
+    return {"parallel_read_safe": True, "parallel_write_safe": False}
