@@ -11,12 +11,15 @@ import matplotlib.pyplot as plt
 import pytest
 import yaml
 
+from gnlib.photographs import CREDITS
+
 ROOT = Path(__file__).resolve().parents[1]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
 PARTS = {part["caption"]: [entry["file"] for entry in part["chapters"]] for part in TOC["parts"]}
 PAGES = [TOC["root"], *(file for files in PARTS.values() for file in files)]
 CHAPTERS = [file for caption, files in PARTS.items() if caption != "Reference" for file in files]
 LONGEST_CELL = 12  # lines; a longer one wants to be a tested function
+WIDEST_CELL = 79  # characters that fit between the margins of a window 1280 pixels wide
 
 
 class Block(NamedTuple):
@@ -51,6 +54,10 @@ def cells(chapter: str) -> list[Block]:
     return [block for block in fenced(chapter) if block.kind == "{code-cell}"]
 
 
+def answers(chapter: str) -> list[Block]:
+    return [block for block in fenced(chapter) if block.kind == "python"]
+
+
 def prose(chapter: str) -> str:
     """The text without front matter, code and listings."""
     text = re.sub(r"\A---\n.*?\n---\n", "", source(chapter), flags=re.S)
@@ -72,10 +79,10 @@ def test_headings_form_an_outline(chapter: str) -> None:
 
 @pytest.mark.parametrize("chapter", PAGES)
 def test_cells_are_short_enough_to_read(chapter: str) -> None:
-    long = [
-        f"line {cell.line}: {n} lines" for cell in cells(chapter) if (n := len(cell.body.splitlines())) > LONGEST_CELL
-    ]
-    assert not long
+    lengths = {cell.line: len(cell.body.splitlines()) for cell in cells(chapter)}
+    assert not {line: length for line, length in lengths.items() if length > LONGEST_CELL}
+    lines = [line for block in cells(chapter) + answers(chapter) for line in block.body.splitlines()]
+    assert not [line for line in lines if len(line) > WIDEST_CELL]
 
 
 @pytest.mark.parametrize("chapter", PAGES)
@@ -114,10 +121,6 @@ def test_every_question_has_its_folded_answer(chapter: str) -> None:
     assert len(order) % 2 == 0
 
 
-def answers(chapter: str) -> list[Block]:
-    return [block for block in fenced(chapter) if block.kind == "python"]
-
-
 def drawing_nothing(cell: Block) -> str:
     """A cell without its figures to touch: they say nothing that an answer needs."""
     lines = cell.body.splitlines()
@@ -147,6 +150,15 @@ def test_pictures_have_captions_and_alternative_texts(chapter: str) -> None:
         shown = yaml.safe_load(cell.options)["mystnb"]
         assert len(shown["image"]["alt"]) > 60, f"line {cell.line}: say what is to be seen"
         assert len(shown["figure"]["caption"]) > 60, f"line {cell.line}: say what to look for"
+
+
+def test_the_first_page_credits_every_photograph() -> None:
+    rows = [line for line in source("chapters/index").splitlines() if line.startswith("| ")]
+    for credit in CREDITS:
+        row = next((row for row in rows if credit.title in row), "")
+        assert credit.author in row
+        assert f"[{credit.licence}]({credit.licence_url})" in row
+        assert credit.source.split(",")[0] in row
 
 
 def test_sources_are_all_cited_and_all_there() -> None:
