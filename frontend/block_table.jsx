@@ -1,0 +1,60 @@
+// The numbers of every block in a real table, some rows at a time.
+import { useState } from "preact/hooks";
+import { fixed, whole } from "./numbers.js";
+
+const ROWS = 64;
+
+/**
+ * @param {{
+ *   N: number, C: number, point: import("./grouping.js").Point, blocks: import("./moments.js").Moments,
+ *   within: Float64Array, between: Float64Array, picked: number, digits: number, words: any,
+ * }} props
+ */
+export function BlockTable({ N, C, point: { b, g }, blocks, within, between, picked, digits, words }) {
+  const count = b * g;
+  const [turned, setTurned] = useState(/** @type {{page: number, of: number} | null} */ (null));
+  // a page that the reader turned to stays until the cut changes; otherwise the picked block is shown
+  const page = turned && turned.of === count ? turned.page : Math.floor(picked / ROWS);
+  const from = page * ROWS, to = Math.min(count, from + ROWS);
+  const perBlock = N / b, perGroup = C / g;
+  const rows = Array.from({ length: to - from }, (_, i) => {
+    const k = from + i, n = Math.floor(k / g) * perBlock, c = (k % g) * perGroup;
+    return (
+      <tr key={k} aria-current={k === picked ? "true" : undefined}>
+        <th scope="row">{k === picked ? "▸ " : ""}{whole(k + 1)}</th>
+        <td>{words.range(n + 1, n + perBlock)}</td>
+        <td>{words.range(c + 1, c + perGroup)}</td>
+        <td>{fixed(blocks.mean[k], digits)}</td>
+        <td>{fixed(within[k], digits)}</td>
+        <td>{fixed(between[k], digits)}</td>
+        <td>{fixed(blocks.var[k], digits)}</td>
+        <td>{whole(blocks.count[k])}</td>
+      </tr>
+    );
+  });
+  const names = words.columns;
+  return (
+    <>
+      <div class="gn-scroll" tabIndex={0} role="region" aria-label={words.table}>
+        <table>
+          <caption>{words.tableCaption(count, blocks.count[0])}</caption>
+          <thead>
+            <tr>
+              {[names.block, names.samples, names.channels, names.mean, names.within, names.between, names.variance, names.values].map((text) => (
+                <th key={text} scope="col">{text}</th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>{rows}</tbody>
+        </table>
+      </div>
+      {count > ROWS && (
+        <p class="gn-pages">
+          <button type="button" class="gn-button" disabled={page === 0} onClick={() => setTurned({ page: page - 1, of: count })}>{words.previous}</button>
+          <span>{words.tableRows(from + 1, to, count)}</span>
+          <button type="button" class="gn-button" disabled={to === count} onClick={() => setTurned({ page: page + 1, of: count })}>{words.next}</button>
+        </p>
+      )}
+    </>
+  );
+}

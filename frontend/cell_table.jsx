@@ -1,0 +1,252 @@
+// One table of cells: pictures, cuts, the block being read, the margins; the first one is also the control.
+import { useState } from "preact/hooks";
+import { places } from "./table_layout.js";
+import { Handle } from "./handle.jsx";
+import { divisors, nearestDivisor } from "./grouping.js";
+
+/**
+ * @typedef {import("./table_layout.js").Layout} Layout
+ * @typedef {import("./moments.js").Moments} Moments
+ * @typedef {import("./grouping.js").Point} Point
+ */
+
+/** The cut that a place of the ring means, and the other way round. @param {Layout} at @param {Point} point */
+export function ringAt(at, { b, g }) {
+  const outside = 5; // an uncut axis has the ring at its edge, a little outside
+  return /** @type {[number, number]} */ ([
+    g > 1 ? at.right - (at.C / g) * at.pitchX : at.left + places(at.C, 1, at.pitchX, at.pictureWidth, at.seam)[0] - outside,
+    b > 1 ? at.bottom - (at.N / b) * at.pitchY : at.top + places(at.N, 1, at.pitchY, at.pictureHeight, at.seam)[0] - outside,
+  ]);
+}
+
+/**
+ * @param {{
+ *   at: Layout, point: Point, picked: [number, number], title: import("preact").ComponentChildren, label: string,
+ *   canvas: (element: HTMLCanvasElement | null) => void, rows: Moments, columns: Moments, domain: number,
+ *   marks?: {noticed: Uint8Array, factor: (n: number, c: number) => number} | null, words: any,
+ *   names: {samples: string[], channels: string[]}, pictures: string[], spoilt: [number | null, number | null],
+ *   controls?: {
+ *     onPoint: (point: Point) => void, onSpoil: (sample: number | null, channel: number | null) => void,
+ *     valueText: string, pickText: string, fresh: boolean, onTouched: () => void,
+ *   } | null,
+ *   onPick: (n: number, c: number, across: number, down: number) => void,
+ * }} props
+ */
+export function CellTable(props) {
+  const { at, point, picked, words, controls } = props;
+  const { N, C } = at;
+  const [following, setFollowing] = useState(/** @type {[number, number] | null} */ (null));
+  const px = places(C, point.g, at.pitchX, at.pictureWidth, at.seam);
+  const py = places(N, point.b, at.pitchY, at.pictureHeight, at.seam);
+  const ring = ringAt(at, point);
+  const [ringX, ringY] = following ?? ring;
+  const perGroup = C / point.g, perBlock = N / point.b;
+
+  // the block being read, and the cell in it
+  const firstC = Math.floor(picked[1] / perGroup) * perGroup, firstN = Math.floor(picked[0] / perBlock) * perBlock;
+  const frame = (/** @type {number} */ n, /** @type {number} */ c, /** @type {number} */ down, /** @type {number} */ across, /** @type {number} */ out) => ({
+    left: `${at.left + px[c] - out}px`, top: `${at.top + py[n] - out}px`,
+    width: `${px[c + across - 1] - px[c] + at.pictureWidth + 2 * out}px`,
+    height: `${py[n + down - 1] - py[n] + at.pictureHeight + 2 * out}px`,
+  });
+
+  const pick = (/** @type {MouseEvent} */ event) => {
+    const box = /** @type {HTMLElement} */ (event.currentTarget).getBoundingClientRect();
+    const x = event.clientX - box.left, y = event.clientY - box.top;
+    const c = Math.max(0, Math.min(C - 1, Math.floor(x / at.pitchX))), n = Math.max(0, Math.min(N - 1, Math.floor(y / at.pitchY)));
+    const inside = (/** @type {number} */ v) => Math.max(0, Math.min(0.999, v));
+    props.onPick(n, c, inside((x - px[c]) / at.pictureWidth), inside((y - py[n]) / at.pictureHeight));
+  };
+
+  return (
+    <div class="gn-table" style={{ width: `${at.width}px`, height: `${at.height}px` }}>
+      <p class="gn-table-title">{props.title}</p>
+      <Margins at={at} rows={props.rows} columns={props.columns} px={px} py={py} domain={props.domain} words={words} />
+      <Cuts at={at} point={point} ring={controls ? [ringX, ringY] : null} />
+      <canvas
+        class="gn-cells" role="img" aria-label={props.label} ref={props.canvas} onClick={pick}
+        style={{ left: `${at.left}px`, top: `${at.top}px`, width: `${C * at.pitchX}px`, height: `${N * at.pitchY}px` }}
+      />
+      <Heads {...props} px={px} py={py} />
+      {props.marks && <Marks at={at} px={px} py={py} {...props.marks} />}
+      <div class="gn-block" style={frame(firstN, firstC, perBlock, perGroup, 3)} />
+      <div class={`gn-cell${Math.min(at.pictureWidth, at.pictureHeight) < 12 ? " gn-tiny" : ""}`} style={frame(picked[0], picked[1], 1, 1, 0)} />
+      {controls && (
+        <Grips {...props} controls={controls} ring={ring} follow={setFollowing} following={following} px={px} py={py} />
+      )}
+    </div>
+  );
+}
+
+/** The cut lines: the ring's own cut is solid, its copies are thin. @param {{at: Layout, point: Point, ring: [number, number] | null}} props */
+function Cuts({ at, point: { b, g }, ring }) {
+  const lines = [];
+  const over = 6;
+  for (let j = 1; j < g; j++) {
+    const x = at.left + (j * at.C * at.pitchX) / g;
+    if (!(ring && j === g - 1)) lines.push(<line key={`c${j}`} x1={x} x2={x} y1={at.top - over} y2={at.bottom + over} />);
+  }
+  for (let j = 1; j < b; j++) {
+    const y = at.top + (j * at.N * at.pitchY) / b;
+    if (!(ring && j === b - 1)) lines.push(<line key={`r${j}`} x1={at.left - over} x2={at.right + over} y1={y} y2={y} />);
+  }
+  return (
+    <svg class="gn-cuts" width={at.width} height={at.height} aria-hidden="true">
+      {lines}
+      {ring && (
+        <g class="gn-own-cut">
+          <line x1={ring[0]} x2={ring[0]} y1={g > 1 ? at.top - over : ring[1]} y2={at.bottom + 12} />
+          <line x1={b > 1 ? at.left - over : ring[0]} x2={at.right + 12} y1={ring[1]} y2={ring[1]} />
+        </g>
+      )}
+    </svg>
+  );
+}
+
+/**
+ * Mean ± sd of every row, on the right, and of every column, below: what is cut apart lines up.
+ * @param {{at: Layout, rows: Moments, columns: Moments, px: Float64Array, py: Float64Array, domain: number, words: any}} props
+ */
+function Margins({ at, rows, columns, px, py, domain, words }) {
+  const half = at.across / 2 - 1, middle = at.right + 20 + at.across / 2;
+  const halfDown = at.down / 2 - 1, middleDown = at.bottom + 22 + at.down / 2;
+  const clamp = (/** @type {number} */ t) => Math.max(-1, Math.min(1, t / domain));
+  const bars = [], dots = [];
+  for (let n = 0; n < at.N; n++) {
+    const y = at.top + py[n] + at.pictureHeight / 2, sd = Math.sqrt(rows.var[n]);
+    const x = (/** @type {number} */ t) => (middle + clamp(t) * half).toFixed(1);
+    bars.push(`M${x(rows.mean[n] - sd)} ${y}H${x(rows.mean[n] + sd)}`);
+    dots.push(`M${x(rows.mean[n])} ${y}h0`);
+  }
+  for (let c = 0; c < at.C; c++) {
+    const x = at.left + px[c] + at.pictureWidth / 2, sd = Math.sqrt(columns.var[c]);
+    const y = (/** @type {number} */ t) => (middleDown - clamp(t) * halfDown).toFixed(1);
+    bars.push(`M${x} ${y(columns.mean[c] - sd)}V${y(columns.mean[c] + sd)}`);
+    dots.push(`M${x} ${y(columns.mean[c])}h0`);
+  }
+  return (
+    <svg class="gn-margins" width={at.width} height={at.height} aria-hidden="true">
+      <line x1={middle} x2={middle} y1={at.top} y2={at.bottom} />
+      <line x1={at.left} x2={at.right} y1={middleDown} y2={middleDown} />
+      <path d={bars.join("")} />
+      <path class="gn-dots" d={dots.join("")} />
+      <text x={middle} y={at.top - 10} text-anchor="middle">{words.means}</text>
+    </svg>
+  );
+}
+
+/** @param {any} props as CellTable, with px and py */
+function Heads({ at, names, pictures, spoilt, controls, words, px, py }) {
+  if (!controls)
+    return null;
+  const heads = [];
+  for (let n = 0; n < at.N; n++) {
+    const style = { left: 0, top: `${at.top + py[n] + at.pictureHeight / 2}px`, width: `${at.head}px` };
+    const height = Math.min(at.head, at.pictureHeight);
+    const label = words.sample(n + 1, names.samples[n] ?? "");
+    if (height >= 24)
+      heads.push(
+        <button
+          key={`n${n}`} type="button" class="gn-head gn-row-head" style={{ ...style, height: `${height}px` }} aria-pressed={spoilt[0] === n}
+          aria-label={words.spoilHead(label)} title={words.spoilHead(label)}
+          onClick={() => controls.onSpoil(spoilt[0] === n ? null : n, spoilt[1])}
+        >
+          {pictures[n] ? <img src={pictures[n]} alt="" /> : n + 1}
+          {spoilt[0] === n && <b>×3</b>}
+        </button>,
+      );
+    else if (n % at.ticksY === 0 || spoilt[0] === n)
+      heads.push(<span key={`n${n}`} class={`gn-head gn-row-head${spoilt[0] === n ? " gn-on" : ""}`} style={style} aria-hidden="true">{n + 1}</span>);
+  }
+  const short = names.channels.length && names.channels.every((/** @type {string} */ text) => text.length * 7 <= at.pitchX);
+  for (let c = 0; c < at.C; c++) {
+    const style = { left: `${at.left + px[c] + at.pictureWidth / 2}px`, top: `${at.top - 18}px` };
+    const label = words.channel(c + 1, names.channels[c] ?? "");
+    const text = short ? names.channels[c] : c + 1;
+    if (at.pitchX >= 26)
+      heads.push(
+        <button
+          key={`c${c}`} type="button" class="gn-head gn-column-head" style={style} aria-pressed={spoilt[1] === c}
+          aria-label={words.strengthenHead(label)} title={words.strengthenHead(label)}
+          onClick={() => controls.onSpoil(spoilt[0], spoilt[1] === c ? null : c)}
+        >
+          {spoilt[1] === c ? <b>×3</b> : text}
+        </button>,
+      );
+    else if (c % at.ticksX === 0 || spoilt[1] === c)
+      heads.push(<span key={`c${c}`} class={`gn-head gn-column-head${spoilt[1] === c ? " gn-on" : ""}`} style={style} aria-hidden="true">{c + 1}</span>);
+  }
+  return <>{heads}</>;
+}
+
+/**
+ * Who notices: a square for a spoilt cell, a ring for a bystander.
+ * @param {{at: Layout, px: Float64Array, py: Float64Array, noticed: Uint8Array, factor: (n: number, c: number) => number}} props
+ */
+function Marks({ at, px, py, noticed, factor }) {
+  const r = Math.max(1.2, Math.min(4.5, at.pitchX * 0.12, at.pitchY * 0.12));
+  let own = "", bystanders = "";
+  for (let n = 0; n < at.N; n++)
+    for (let c = 0; c < at.C; c++) {
+      if (!noticed[n * at.C + c]) continue;
+      const x = at.left + px[c] + at.pictureWidth - r - 2.5, y = at.top + py[n] + r + 2.5;
+      if (factor(n, c) !== 1) own += `M${x - r} ${y - r}h${2 * r}v${2 * r}h${-2 * r}z`;
+      else bystanders += `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`;
+    }
+  return (
+    <svg class="gn-marks" width={at.width} height={at.height} aria-hidden="true">
+      <path class="gn-bystanders" d={bystanders} />
+      <path class="gn-own" d={own} />
+    </svg>
+  );
+}
+
+/** The ring, and a dot for each axis alone. @param {any} props */
+function Grips({ at, point, controls, words, ring, follow, following, picked, px, py, onPick }) {
+  const { N, C } = at;
+  const groups = divisors(C), blocks = divisors(N);
+  const toG = (/** @type {number} */ x) => C / nearestDivisor((at.right - x) / at.pitchX, C);
+  const toB = (/** @type {number} */ y) => N / nearestDivisor((at.bottom - y) / at.pitchY, N);
+  const step = (/** @type {number[]} */ stops, /** @type {number} */ value, /** @type {number} */ by) =>
+    stops[Math.max(0, Math.min(stops.length - 1, stops.indexOf(value) + by))];
+  const bounds = /** @type {[number, number, number, number]} */ ([
+    ringLimit(at.left, -6), ringLimit(at.top, -6), at.right - at.pitchX * 0.5, at.bottom - at.pitchY * 0.5,
+  ]);
+  const common = { bounds, onGrab: controls.onTouched, onFollow: follow };
+  const [x, y] = following ?? ring;
+  return (
+    <>
+      {controls.fresh && point.b === 1 && point.g === 1 && (
+        <svg class="gn-hint" style={{ left: `${ring[0]}px`, top: `${ring[1]}px` }} width="1" height="1" aria-hidden="true">
+          <path d="M20 -6l9 6l-9 6zM-6 20l6 9l6 -9z" />
+        </svg>
+      )}
+      <Handle
+        {...common} kind="dot" lockY at={[following ? x : ring[0], at.bottom + 12]} cursor="ew-resize"
+        onDrag={([to]) => controls.onPoint({ b: point.b, g: toG(to) })}
+        onFollow={(to) => follow(to && [to[0], ring[1]])}
+      />
+      <Handle
+        {...common} kind="dot" lockX at={[at.right + 12, following ? y : ring[1]]} cursor="ns-resize"
+        onDrag={([, to]) => controls.onPoint({ b: toB(to), g: point.g })}
+        onFollow={(to) => follow(to && [ring[0], to[1]])}
+      />
+      <Handle
+        kind="pick" at={[at.left + px[picked[1]] + at.pictureWidth / 2, at.top + py[picked[0]] + at.pictureHeight / 2]}
+        bounds={bounds} label={words.pick} describe={words.pickHelp} valueText={controls.pickText}
+        value={picked[0] * C + picked[1] + 1} most={N * C} onDrag={() => {}}
+        onKey={(right, down) => onPick(Math.max(0, Math.min(N - 1, picked[0] + down)), Math.max(0, Math.min(C - 1, picked[1] + right)), -1, -1)}
+        onEnd={(last) => onPick(last ? N - 1 : 0, last ? C - 1 : 0, -1, -1)}
+      />
+      <Handle
+        {...common} kind={`ring${controls.fresh ? " gn-fresh" : ""}`} at={ring} label={words.ring} describe={words.ringHelp} valueText={controls.valueText}
+        value={blocks.indexOf(point.b) * groups.length + groups.indexOf(point.g) + 1} most={groups.length * blocks.length}
+        onDrag={([toX, toY]) => controls.onPoint({ b: toB(toY), g: toG(toX) })}
+        onKey={(right, down) => controls.onPoint({ b: step(blocks, point.b, down), g: step(groups, point.g, right) })}
+        onEnd={(last) => controls.onPoint(last ? { b: N, g: C } : { b: 1, g: 1 })}
+      />
+    </>
+  );
+}
+
+const ringLimit = (/** @type {number} */ edge, /** @type {number} */ out) => edge + out;

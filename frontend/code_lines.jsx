@@ -1,0 +1,45 @@
+// Lines of code that can be copied.
+import { useEffect, useRef, useState } from "preact/hooks";
+
+/** @param {{lines: {library: string, code: string, note?: string}[], words: any}} props */
+export function CodeLines({ lines, words }) {
+  return (
+    <dl class="gn-code">
+      {lines.map(({ library, code, note }) => (
+        <div key={library}>
+          <dt>{library}</dt>
+          <dd>
+            <code>{code}</code>
+            {note && <small> # {note}</small>}
+          </dd>
+          <dd><Copy text={note ? `${code}  # ${note}` : code} label={words.copyLine(library)} words={words} /></dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+/** @param {{text: string, label: string, words: any}} props */
+function Copy({ text, label, words }) {
+  const [done, setDone] = useState("");
+  const timer = useRef(/** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined));
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const copy = async (/** @type {MouseEvent} */ event) => {
+    const line = /** @type {HTMLElement} */ (event.currentTarget).closest("dl > div")?.querySelector("code");
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      // no clipboard here (an insecure page, or refused): the line is left selected, ready for the reader's own copy
+      if (line) getSelection()?.selectAllChildren(line);
+      return;
+    }
+    setDone(text);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => setDone(""), 2000);
+  };
+  return (
+    <button type="button" class="gn-button gn-copy" aria-label={label} onClick={copy}>
+      <span aria-live="polite">{done === text ? words.copied : words.copy}</span>
+    </button>
+  );
+}

@@ -1,0 +1,35 @@
+// A native range input that stops only on the divisors of a size, with its numbers beside it.
+import { divisors } from "./grouping.js";
+
+/**
+ * @param {{label: string, symbol: string, size: number, value: number, each: string, valueText: string, onChange: (value: number) => void}} props
+ */
+export function DivisorSlider({ label, symbol, size, value, each, valueText, onChange }) {
+  const stops = divisors(size);
+  const index = stops.indexOf(value);
+  const every = Math.ceil(stops.length / 9);
+  return (
+    <div class="gn-slider">
+      <label>
+        <span class="gn-slider-name">{label}</span>
+        <input
+          type="range" min={0} max={Math.max(stops.length - 1, 0)} step={1} value={index} disabled={stops.length === 1}
+          aria-valuetext={valueText}
+          onInput={(event) => onChange(stops[Number(event.currentTarget.value)])}
+        />
+      </label>
+      <div class="gn-stops" aria-hidden="true">
+        {stops.map((stop, i) =>
+          i === index || (i % every === 0 && Math.abs(i - index) >= every) || (every === 1) ? (
+            <span key={stop} class={i === index ? "gn-on" : ""} style={{ left: `${stops.length > 1 ? (100 * i) / (stops.length - 1) : 0}%` }}>
+              {stop}
+            </span>
+          ) : null,
+        )}
+      </div>
+      <p class="gn-slider-value" aria-hidden="true">
+        <i>{symbol}</i> = {value} <span>{each}</span>
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,49 @@
+// Numbers as text: true minus signs, and as many digits as make a printed sum right; no DOM.
+import { format } from "d3-format";
+
+const MOST_DIGITS = 6;
+
+/** A number with a fixed count of decimals; never "−0.00". @param {number} value @param {number} digits */
+export function fixed(value, digits) {
+  const rounded = Number(value.toFixed(Math.min(digits, 100)));
+  if (Math.abs(rounded) >= 1e7) return format(".3e")(value);
+  return format(`,.${digits}f`)(rounded === 0 ? 0 : rounded);
+}
+
+/** A whole number, thousands apart. @param {number} value */
+export const whole = (value) => format(",d")(value);
+
+/** A short number for text: 3 significant digits at least, no trailing zeros. @param {number} value */
+export function short(value) {
+  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e7)) return format(".2e")(value).replace(/\.?0+e/, "e");
+  return format(",.4~r")(value);
+}
+
+/** Decimals that show a spread with three digits: 2 for 1.05, 4 for 0.0105. @param {number} spread */
+export function decimals(spread) {
+  if (!(spread > 0)) return 2;
+  return Math.max(0, Math.min(MOST_DIGITS, 2 - Math.floor(Math.log10(spread))));
+}
+
+/** As printed with so many decimals, a number again. @param {number} value @param {number} digits */
+export const printed = (value, digits) => Number(value.toFixed(digits));
+
+/** The fewest decimals, from `least` up to six, at which something holds; null if it never does.
+ * @param {number} least @param {(digits: number) => boolean} holds */
+export function fewestDigits(least, holds) {
+  for (let digits = least; digits <= MOST_DIGITS; digits++) if (holds(digits)) return digits;
+  return null;
+}
+
+/** Whether parts, as printed, add up to the total as printed. @param {number[]} parts @param {number} total @param {number} digits */
+export function addsUp(parts, total, digits) {
+  return printed(parts.reduce((sum, part) => sum + printed(part, digits), 0), digits) === printed(total, digits);
+}
+
+/**
+ * Whether a reader who works out a formula from the printed inputs gets the printed result.
+ * @param {number[]} inputs @param {(...inputs: number[]) => number} formula @param {number} digits of the inputs @param {number} shown digits of the result
+ */
+export function worksOut(inputs, formula, digits, shown) {
+  return printed(formula(...inputs.map((input) => printed(input, digits))), shown) === printed(formula(...inputs), shown);
+}

@@ -1,0 +1,563 @@
+// The square: the table of cells is the control, the reader cuts it. This module reads the state, computes with
+// moments.js, and hands numbers to the parts that draw.
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import "./figure.css";
+import "./square.css";
+import { BlockTable } from "./block_table.jsx";
+import { CellTable } from "./cell_table.jsx";
+import { CodeLines } from "./code_lines.jsx";
+import { RANGE, line } from "./color_scale.js";
+import { DivisorSlider } from "./divisor_slider.jsx";
+import { paint } from "./feature_maps.js";
+import { address, mount } from "./figure.js";
+import { name as nameOf, place, usualGroups } from "./grouping.js";
+import { count } from "./histogram.js";
+import { layerCode } from "./layer_code.js";
+import { useTraits, write } from "./model.js";
+import { affine, blockOf, moments, pool, scaled, split, track, untrained } from "./moments.js";
+import { decimals, fewestDigits, fixed, short, whole, addsUp } from "./numbers.js";
+import { FACTOR, factorOf, whoNotices, whoNoticesAt } from "./spoil.js";
+import { SquareMap } from "./square_map.jsx";
+import { strings } from "./strings/index.js";
+import { layout, places } from "./table_layout.js";
+import { decode, sheet as sheetOf } from "./tensor.js";
+import { ValueHistogram } from "./value_histogram.jsx";
+import { BlockCells, Formulas, Zoom } from "./worked_block.jsx";
+
+/** @typedef {import("./model.js").Model} Model @typedef {import("./grouping.js").Point} Point */
+
+const STATE = /** @type {const} */ ([
+  "sample_blocks", "channel_groups", "sample", "channel", "position", "spoiled_sample", "spoiled_channel",
+  "evaluating", "steps", "weight", "bias", "eps",
+]);
+const CONTENT = /** @type {const} */ (["values", "precision", "shape", "title", "sample_names", "channel_names", "sample_pictures"]);
+const MOST_STEPS = 50;
+const BINS = 52;
+const MOMENTUM = 0.1;
+
+/** What does not change while a reader plays. @param {Model} model */
+function useContent(model) {
+  const content = CONTENT.map((trait) => model.get(trait));
+  return useMemo(() => {
+    const [N, C, ...positions] = /** @type {number[]} */ (model.get("shape"));
+    const S = positions.reduce((a, b) => a * b, 1);
+    const x = decode(model.get("values"), model.get("precision") ?? "float32");
+    const cells = moments(x, { N, C, S });
+    const all = pool(cells, { b: 1, g: 1 });
+    return {
+      N, C, S, positions, x, cells, sheet: sheetOf(positions), line: line(all.mean[0], Math.sqrt(all.var[0])),
+      names: { samples: /** @type {string[]} */ (model.get("sample_names") ?? []), channels: /** @type {string[]} */ (model.get("channel_names") ?? []) },
+      pictures: /** @type {string[]} */ (model.get("sample_pictures") ?? []),
+    };
+  }, content);
+}
+
+/**
+ * The state, made sound: a kernel or an address may say anything.
+ * @param {Model} model @param {{N: number, C: number, S: number}} size
+ */
+function readState(model, { N, C, S }) {
+  const get = (/** @type {string} */ trait, /** @type {any} */ otherwise) => model.get(trait) ?? otherwise;
+  const index = (/** @type {string} */ trait, /** @type {number} */ size) => Math.max(0, Math.min(size - 1, get(trait, 0)));
+  const optional = (/** @type {string} */ trait, /** @type {number} */ size) => {
+    const value = get(trait, null);
+    return value !== null && value >= 0 && value < size ? /** @type {number} */ (value) : null;
+  };
+  const divides = (/** @type {number} */ value, /** @type {number} */ size) => (value >= 1 && size % value === 0 ? value : 1);
+  const perChannel = (/** @type {string} */ trait, /** @type {number} */ otherwise) => {
+    const values = /** @type {number[]} */ (get(trait, []));
+    return values.length === C ? values : Array(C).fill(otherwise);
+  };
+  return {
+    b: divides(get("sample_blocks", 1), N), g: divides(get("channel_groups", 1), C),
+    n: index("sample", N), c: index("channel", C), p: index("position", S),
+    bright: optional("spoiled_sample", N), strong: optional("spoiled_channel", C),
+    evaluating: Boolean(get("evaluating", false)), steps: Math.max(0, Math.min(MOST_STEPS, get("steps", 10))),
+    weight: perChannel("weight", 1), bias: perChannel("bias", 0), eps: /** @type {number} */ (get("eps", 1e-5)),
+  };
+}
+
+/**
+ * The state as it stands in the address: counted from 1, as on the screen, and only what differs from the author's.
+ * @typedef {ReturnType<typeof readState>} State
+ * @param {State} state @param {State} first
+ */
+function toAddress(state, first) {
+  /** @type {Record<string, string | number>} */
+  const said = {};
+  const list = (/** @type {number[]} */ values) => values.map((v) => Number(v.toPrecision(6))).join(" ");
+  if (state.b !== first.b || state.g !== first.g) Object.assign(said, { b: state.b, g: state.g });
+  for (const key of /** @type {const} */ (["n", "c", "p"])) if (state[key] !== first[key]) said[key] = state[key] + 1;
+  for (const key of /** @type {const} */ (["bright", "strong"])) if (state[key] !== first[key]) said[key] = state[key] === null ? 0 : state[key] + 1;
+  if (state.evaluating !== first.evaluating) said.mode = state.evaluating ? "evaluation" : "training";
+  if (state.steps !== first.steps) said.steps = state.steps;
+  if (state.eps !== first.eps) said.eps = state.eps;
+  if (list(state.weight) !== list(first.weight)) said.gamma = list(state.weight);
+  if (list(state.bias) !== list(first.bias)) said.beta = list(state.bias);
+  return said;
+}
+
+/** @param {Record<string, string>} said @param {{N: number, C: number, S: number}} size @returns {Record<string, unknown>} traits */
+function fromAddress(said, { N, C, S }) {
+  /** @type {Record<string, unknown>} */
+  const traits = {};
+  const number = (/** @type {string} */ key, /** @type {string} */ trait, /** @type {(v: number) => boolean} */ sound, /** @type {(v: number) => unknown} */ to = (v) => v) => {
+    const value = Number(said[key]);
+    if (said[key] !== undefined && said[key] !== "" && Number.isFinite(value) && sound(value)) traits[trait] = to(value);
+  };
+  const list = (/** @type {string} */ key, /** @type {string} */ trait) => {
+    const values = (said[key] ?? "").split(" ").filter(Boolean).map(Number);
+    if (values.length === C && values.every(Number.isFinite)) traits[trait] = values;
+  };
+  const from1 = (/** @type {number} */ size) => (/** @type {number} */ v) => Number.isInteger(v) && v >= 1 && v <= size;
+  const orNone = (/** @type {number} */ size) => (/** @type {number} */ v) => v === 0 || from1(size)(v);
+  number("b", "sample_blocks", (v) => from1(N)(v) && N % v === 0);
+  number("g", "channel_groups", (v) => from1(C)(v) && C % v === 0);
+  number("n", "sample", from1(N), (v) => v - 1);
+  number("c", "channel", from1(C), (v) => v - 1);
+  number("p", "position", from1(S), (v) => v - 1);
+  number("bright", "spoiled_sample", orNone(N), (v) => (v ? v - 1 : null));
+  number("strong", "spoiled_channel", orNone(C), (v) => (v ? v - 1 : null));
+  number("steps", "steps", (v) => Number.isInteger(v) && v >= 0 && v <= MOST_STEPS);
+  number("eps", "eps", (v) => v >= 0);
+  list("gamma", "weight");
+  list("beta", "bias");
+  if (said.mode) traits.evaluating = said.mode === "evaluation";
+  return traits;
+}
+
+/** @param {{model: Model, name: string, root: HTMLElement}} props */
+function Square({ model, name, root }) {
+  useTraits(model, [...STATE, ...CONTENT]);
+  const words = strings().square;
+  const content = useContent(model);
+  const { N, C, S, positions, x, cells, sheet, names, pictures } = content;
+  const state = readState(model, content);
+  const { b, g, n, c, p, bright, strong, evaluating, steps, weight, bias, eps } = state;
+  const point = { b, g };
+  const set = (/** @type {Record<string, unknown>} */ traits) => write(model, traits);
+  const go = (/** @type {Point} */ to) => set({ sample_blocks: to.b, channel_groups: to.g });
+
+  // ---- the address
+  const first = useRef(state);
+  const addressBar = useRef(/** @type {ReturnType<typeof address> | null} */ (null));
+  useLayoutEffect(() => {
+    addressBar.current = address(name, (said) => set(fromAddress(said, content)));
+    return () => addressBar.current?.close();
+  }, []);
+  const said = JSON.stringify(toAddress(state, first.current));
+  const wrote = useRef("{}");
+  useEffect(() => {
+    if (said !== wrote.current) addressBar.current?.write(JSON.parse(said));
+    wrote.current = said;
+  }, [said]);
+
+  // ---- the arithmetic
+  const spoilt = bright !== null || strong !== null;
+  const factor = factorOf(bright, strong);
+  const now = useMemo(() => (spoilt ? scaled(cells, factor) : cells), [cells, bright, strong]);
+  const { blocks, within, between } = useMemo(() => split(now, point), [now, b, g]);
+  const cleanBlocks = useMemo(() => pool(cells, point), [cells, b, g]);
+  const keeps = b < N; // a statistic of several samples is worth keeping for later
+  const evaluated = evaluating && keeps;
+  const running = useMemo(() => {
+    let kept = untrained(g);
+    for (let step = 0; step < steps; step++) kept = track(kept, cleanBlocks, MOMENTUM);
+    return kept;
+  }, [cleanBlocks, g, steps]);
+  const used = evaluated ? running : blocks;
+  const does = useMemo(() => affine({ N, C }, used, weight, bias, eps), [used, eps, weight.join(), bias.join(), N, C]);
+  const noticed = useMemo(
+    () => (spoilt ? whoNotices(cells, factor, evaluated ? running : cleanBlocks, used, eps) : null),
+    [cells, bright, strong, used, evaluated, running, cleanBlocks, eps],
+  );
+  const isAffine = weight.some((v) => v !== 1) || bias.some((v) => v !== 0);
+
+  // slope and offset of every cell, from x to the color scale, before and after
+  const look = useMemo(() => {
+    const size = N * C;
+    const result = { before: [new Float64Array(size), new Float64Array(size)], after: [new Float64Array(size), new Float64Array(size)] };
+    const { center, unit } = content.line;
+    for (let k = 0; k < size; k++) {
+      const f = factor(Math.floor(k / C), k % C);
+      result.before[0][k] = f / unit;
+      result.before[1][k] = -center / unit;
+      result.after[0][k] = f * does.scale[k];
+      result.after[1][k] = does.shift[k] - does.center[k] * does.scale[k];
+    }
+    return result;
+  }, [does, bright, strong, content]);
+
+  const margins = useMemo(() => {
+    const moved = ([slope, offset] = look.before) => ({
+      ...cells, mean: cells.mean.map((m, k) => slope[k] * m + offset[k]), var: cells.var.map((v, k) => slope[k] ** 2 * v),
+    });
+    const both = [moved(look.before), moved(look.after)].map((table) => ({ rows: pool(table, { b: N, g: 1 }), columns: pool(table, { b: 1, g: C }) }));
+    return both;
+  }, [look]);
+
+  const kSel = n * C + c, block = blockOf(cells, point, n, c);
+  const histograms = useMemo(() => {
+    const range = /** @type {[number, number]} */ ([-RANGE, RANGE]);
+    return [look.before, look.after].map(([slope, offset]) => {
+      const all = new Float64Array(BINS), picked = new Float64Array(BINS);
+      for (let k = 0; k < N * C; k++)
+        count(blockOf(cells, point, Math.floor(k / C), k % C) === block ? picked : all, x, k * S, (k + 1) * S, 0, slope[k], offset[k], range);
+      for (let i = 0; i < BINS; i++) all[i] += picked[i];
+      return { all, picked };
+    });
+  }, [look, block, b, g]);
+
+  // ---- layout
+  const column = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const aside = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const [widths, setWidths] = useState([0, 0, 0]);
+  useLayoutEffect(() => {
+    const measure = () => setWidths((old) => {
+      const now = [column.current?.clientWidth ?? 0, aside.current?.clientWidth ?? 0, root.clientWidth];
+      return now.every((v, i) => v === old[i]) ? old : now;
+    });
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(root);
+    if (column.current) observer.observe(column.current);
+    return () => observer.disconnect();
+  }, []);
+  const at = useMemo(() => layout(Math.max(widths[0], 200), N, C, sheet, pictures.length > 0), [widths[0], content]);
+
+  // ---- pixels develop, pieces drift
+  const canvases = useRef(/** @type {(HTMLCanvasElement | null)[]} */ ([null, null]));
+  useDeveloping(canvases, { look, at, point, content, noMotion: widths[0] === 0 });
+
+  // ---- words
+  const [touched, setTouched] = useState(false);
+  const where = place(point, N, C);
+  const perBlock = N / b, perGroup = C / g, size = perBlock * perGroup;
+  const sampleName = (/** @type {number} */ i) => words.sample(i + 1, names.samples[i] ?? "");
+  const channelName = (/** @type {number} */ i) => words.channel(i + 1, names.channels[i] ?? "");
+  const pickText = words.picked(sampleName(n), channelName(c), block + 1, b * g);
+  const fullName = nameOf(point, N, C);
+  const symbol = isAffine ? "y" : "x̂";
+  const verdict = evaluated ? words.evaluated : words.verdict(b, g, N, C, size * S);
+  const changed = noticed ? noticed.reduce((a, v) => a + v, 0) : 0;
+  const own = noticed ? noticed.reduce((a, v, k) => a + (v && factor(Math.floor(k / C), k % C) !== 1 ? 1 : 0), 0) : 0;
+
+  // ---- one value
+  const xv = x[kSel * S + p] * factor(n, c);
+  const usedBlock = evaluated ? c * used.columns / C | 0 : block;
+  const worked = {
+    mean: used.mean[usedBlock], within: within[block], between: between[block], variance: used.var[usedBlock], running: evaluated, eps,
+    value: xv, normalized: (xv - used.mean[usedBlock]) / Math.sqrt(used.var[usedBlock] + eps), gamma: weight[c], beta: bias[c],
+    output: (x[kSel * S + p] * factor(n, c) - does.center[kSel]) * does.scale[kSel] + does.shift[kSel],
+  };
+  const blockCells = useMemo(() => {
+    const firstN = Math.floor(n / perBlock) * perBlock, firstC = Math.floor(c / perGroup) * perGroup;
+    const all = Array.from({ length: size }, (_, i) => (firstN + Math.floor(i / perGroup)) * C + firstC + (i % perGroup));
+    const most = 96, around = Math.max(0, Math.min(size - most, all.indexOf(kSel) - most / 2));
+    return all.slice(around, around + most).map((k) => ({ mean: now.mean[k], sd: Math.sqrt(now.var[k]), picked: k === kSel }));
+  }, [now, b, g, n, c]);
+
+  // ---- who notices at the other points
+  const inkOf = useMemo(() => {
+    /** @type {Map<string, Uint8Array>} */
+    const noticing = new Map();
+    return (/** @type {Point} */ at, /** @type {number} */ k) => {
+      if (!spoilt) return blockOf(cells, at, n, c) === k;
+      const key = `${at.b} ${at.g}`;
+      const known = noticing.get(key);
+      if (known) return known[k] === 1;
+      const found = new Uint8Array(at.b * at.g);
+      whoNoticesAt(cells, factor, at, eps).forEach((v, cell) => {
+        if (v) found[blockOf(cells, at, Math.floor(cell / C), cell % C)] = 1;
+      });
+      noticing.set(key, found);
+      return found[k] === 1;
+    };
+  }, [cells, bright, strong, spoilt ? -1 : n, spoilt ? -1 : c, eps]);
+
+  const tableDigits = useMemo(() => {
+    const scale = Math.sqrt(blocks.var.reduce((a, v) => Math.max(a, v), 0));
+    const least = Math.min(4, Math.max(2, decimals(scale), decimals(scale * scale)));
+    return fewestDigits(least, (d) => blocks.var.every((v, k) => k >= 256 || addsUp([within[k], between[k]], v, d))) ?? least;
+  }, [blocks]);
+
+  const pick = (/** @type {number} */ toN, /** @type {number} */ toC, /** @type {number} */ across, /** @type {number} */ down) => {
+    /** @type {Record<string, unknown>} */
+    const traits = { sample: toN, channel: toC };
+    if (across >= 0) {
+      const position = sheet.index[Math.floor(down * sheet.rows) * sheet.columns + Math.floor(across * sheet.columns)];
+      if (position >= 0) traits.position = position;
+    }
+    set(traits);
+  };
+  const spoil = (/** @type {number | null} */ sample, /** @type {number | null} */ channel) => set({ spoiled_sample: sample, spoiled_channel: channel });
+
+  const spot = sheet.index.indexOf(p);
+  const zoomAt = /** @type {[number, number]} */ ([Math.floor(spot / sheet.columns), spot % sheet.columns]);
+  const zoomSize = 88;
+  const zoom = (/** @type {Float64Array[]} */ [slope, offset]) => (/** @type {HTMLCanvasElement} */ canvas) => {
+    const ratio = window.devicePixelRatio || 1;
+    const w = zoomSize, h = Math.round(zoomSize * Math.max(0.3, Math.min(1.4, sheet.rows / sheet.columns)));
+    canvas.width = Math.round(w * ratio);
+    canvas.height = Math.round(h * ratio);
+    canvas.style.width = `${w}px`;
+    canvas.style.height = `${h}px`;
+    const one = { N: 1, C: 1, S, x: x.subarray(kSel * S, (kSel + 1) * S), sheet };
+    paint(canvas, one, [slope[kSel]], [offset[kSel]], { x: [0], y: [0], width: w, height: h }, ratio);
+  };
+
+  const code = layerCode(point, N, C, positions.length);
+  const lastGroups = useRef(usualGroups(C));
+  if (where === "group_norm") lastGroups.current = g;
+  const isGroupNorm = b === N && g === lastGroups.current;
+  /** @type {[string, Point, boolean][]} */
+  const buttons = [
+    [words.names.batch_norm, { b: 1, g: C }, b === 1 && g === C],
+    [words.names.layer_norm, { b: N, g: 1 }, b === N && g === 1],
+    [words.names.instance_norm, { b: N, g: C }, b === N && g === C],
+    [words.names.group_norm, { b: N, g: lastGroups.current }, isGroupNorm],
+  ];
+
+  const summary = [
+    `${fullName}.`, `${whole(b * g)} ${words.statistics(b * g)} × ${whole(size * S)} ${words.valuesEach}.`, verdict,
+    spoilt ? noticeText(words, changed, own, N * C) : "", `${pickText}: ${fixed(xv, 2)} → ${fixed(worked.output, 2)}.`,
+  ].filter(Boolean).join(" ");
+
+  const domain = useMemo(() => {
+    const { rows, columns } = margins[0];
+    const reach = (/** @type {typeof rows} */ table) => table.mean.reduce((most, m, i) => Math.max(most, Math.abs(m) + Math.sqrt(table.var[i])), 0);
+    return Math.max(1.6, Math.min(2.6, Math.max(reach(rows), reach(columns))));
+  }, [content]);
+  const shared = { at, point, picked: /** @type {[number, number]} */ ([n, c]), domain, words, names, pictures, spoilt: /** @type {[number | null, number | null]} */ ([bright, strong]), onPick: pick };
+
+  return (
+    <>
+      <figcaption class="gn-lead">
+        <strong>{model.get("title") || words.title}</strong>
+        <span>{positions.length ? words.lead.before : words.lead.beforeValues}<b>{words.lead.drag}</b>{words.lead.after}</span>
+      </figcaption>
+      <div class="gn-stage">
+        <div class="gn-presets" role="group" aria-label={words.buttons}>
+          {buttons.map(([text, to, on]) => (
+            <button key={text} type="button" class="gn-button" aria-pressed={on} onClick={() => { setTouched(true); go(to); }}>{text}</button>
+          ))}
+        </div>
+        <div class="gn-tables">
+          <div ref={column}>
+            <CellTable
+              {...shared} rows={margins[0].rows} columns={margins[0].columns} label={words.beforeTable}
+              title={<><i>x</i> {words.before(N, C, positions)}</>} canvas={(element) => { canvases.current[0] = element; }}
+              controls={{ onPoint: go, onSpoil: spoil, valueText: `${fullName}: ${words.detail(b, g)}`, pickText, fresh: !touched, onTouched: () => setTouched(true) }}
+            />
+          </div>
+          <div>
+            <CellTable
+              {...shared} rows={margins[1].rows} columns={margins[1].columns} label={words.afterTable}
+              title={<><i>{symbol}</i> {evaluated ? words.afterRunning : isAffine ? words.afterAffine : words.after}</>}
+              canvas={(element) => { canvases.current[1] = element; }} marks={noticed && { noticed, factor }}
+            />
+          </div>
+        </div>
+        <div class="gn-aside" ref={aside}>
+          <div class="gn-point">
+            <p class="gn-name">{words.names[where]}</p>
+            <p class="gn-detail">{words.detail(b, g)}</p>
+            <p class="gn-verdict">{verdict}</p>
+          </div>
+          <SquareMap N={N} C={C} point={point} width={widths[1]} words={words} label={words.mapNow(fullName)} inked={inkOf} onPoint={(to) => { setTouched(true); go(to); }} />
+          <p class="gn-note gn-map-note">{spoilt ? words.mapSpoilt : words.mapLegend}</p>
+          <div class="gn-sliders">
+            <DivisorSlider label={words.blocks} symbol="b" size={N} value={b} each={words.perBlock(perBlock)} valueText={`${words.count.blocks(b)}, ${words.perBlock(perBlock)}`} onChange={(to) => { setTouched(true); go({ b: to, g }); }} />
+            <DivisorSlider label={words.groups} symbol="g" size={C} value={g} each={words.perGroup(perGroup)} valueText={`${words.count.groups(g)}, ${words.perGroup(perGroup)}`} onChange={(to) => { setTouched(true); go({ b, g: to }); }} />
+          </div>
+          <dl class="gn-product">
+            <div><dd>{whole(b * g)}</dd><dt>{words.statistics(b * g)}</dt></div>
+            <div aria-hidden="true"><dd>×</dd></div>
+            <div><dd>{whole(size * S)}</dd><dt>{words.valuesEach}</dt></div>
+            <div aria-hidden="true"><dd>=</dd></div>
+            <div><dd>{whole(N * C * S)}</dd><dt>{words.valuesAlways}</dt></div>
+          </dl>
+        </div>
+      </div>
+
+      <div class="gn-row gn-work">
+        <section class="gn-block-section">
+          <h3>{words.workedTitle(block + 1, b * g)} <span>{words.workedSize(size, S)}</span></h3>
+          <div class="gn-value">
+            <div class="gn-zooms">
+              <Zoom draw={zoom(look.before)} sheet={sheet} at={zoomAt} caption={`x = ${fixed(xv, 2)}`} label={words.zoomBefore} onPick={(row, col) => pickPosition(sheet, row, col, set)} />
+              <span aria-hidden="true">→</span>
+              <Zoom draw={zoom(look.after)} sheet={sheet} at={zoomAt} caption={`${symbol} = ${fixed(worked.output, 2)}`} label={words.zoomAfter} onPick={(row, col) => pickPosition(sheet, row, col, set)} />
+            </div>
+            <Formulas worked={worked} cells={size} most={evaluated ? Math.max(...used.var) : blocks.var.reduce((a, v) => Math.max(a, v), 0)} words={words} />
+          </div>
+          <BlockCells cells={blockCells} of={size} mean={worked.mean} sd={Math.sqrt(worked.variance)} running={evaluated} words={words} width={Math.min(Math.max(widths[0], 200), widths[2])} />
+        </section>
+        <section class="gn-histogram-section">
+          <ValueHistogram before={histograms[0]} after={histograms[1]} line={content.line} afterSymbol={symbol} words={words} />
+        </section>
+      </div>
+
+      <div class="gn-row gn-try">
+        <section>
+          <h3>{words.spoil}</h3>
+          <div class="gn-buttons">
+            <button type="button" class="gn-button" aria-pressed={bright !== null} onClick={() => spoil(bright === null ? n : null, strong)}>{words.brighten((bright ?? n) + 1, FACTOR)}</button>
+            <button type="button" class="gn-button" aria-pressed={strong !== null} onClick={() => spoil(bright, strong === null ? c : null)}>{words.strengthen((strong ?? c) + 1, FACTOR)}</button>
+          </div>
+          <p class="gn-notice">
+            {!spoilt ? words.spoilInvite : changed === 0 ? <><b>{words.nobody}</b>{words.nobodyWhy}</> : (
+              <><b>{words.notice(changed, N * C)}</b> {words.own(own)} <span class="gn-own-mark" aria-hidden="true" />{words.and}{words.bystanders(changed - own)} <span class="gn-bystander-mark" aria-hidden="true" />.</>
+            )}
+          </p>
+        </section>
+        <section>
+          <fieldset class="gn-mode" disabled={!keeps}>
+            <legend>{words.mode}</legend>
+            <label><input type="radio" checked={!evaluated} onChange={() => set({ evaluating: false })} /> {words.training}</label>
+            <label><input type="radio" checked={evaluated} onChange={() => set({ evaluating: true })} /> {words.evaluation}</label>
+          </fieldset>
+          <p class="gn-notice">{!keeps ? words.sameText : evaluated ? words.evaluationText(steps) : words.trainingText}</p>
+          <label class="gn-steps" data-on={evaluated}>
+            <span>{words.steps}</span>
+            <input type="range" min={0} max={MOST_STEPS} step={1} value={steps} disabled={!evaluated} onInput={(event) => set({ steps: Number(event.currentTarget.value) })} />
+          </label>
+        </section>
+      </div>
+
+      <section class="gn-row gn-code-section">
+        <h3>{words.code}</h3>
+        <CodeLines words={words} lines={[{ library: "gnlib", code: code.gnlib }, { library: "torch", code: code.torch, note: code.note }]} />
+      </section>
+
+      <Fold summary={words.parameters}>
+        {() => <Parameters state={state} set={set} words={words} />}
+      </Fold>
+      <Fold summary={words.table}>
+        {() => <BlockTable N={N} C={C} point={point} blocks={blocks} within={within} between={between} picked={block} digits={tableDigits} words={words} />}
+      </Fold>
+      <Summary text={summary} />
+    </>
+  );
+}
+
+/** @param {import("./tensor.js").Sheet} sheet @param {number} row @param {number} column @param {(traits: Record<string, unknown>) => void} set */
+function pickPosition(sheet, row, column, set) {
+  const position = sheet.index[row * sheet.columns + column];
+  if (position >= 0) set({ position });
+}
+
+/** @param {any} words @param {number} changed @param {number} own @param {number} cells */
+function noticeText(words, changed, own, cells) {
+  if (changed === 0) return words.nobody;
+  return `${words.notice(changed, cells)} ${words.own(own)}${words.and}${words.bystanders(changed - own)}.`;
+}
+
+/** γ and β of the picked channel, and ε. @param {{state: State, set: (traits: Record<string, unknown>) => void, words: any}} props */
+function Parameters({ state, set, words }) {
+  const { weight, bias, c, eps } = state;
+  const changed = (/** @type {number[]} */ values, /** @type {number} */ value) => values.map((old, i) => (i === c ? value : old));
+  const power = eps > 0 ? Math.log10(eps) : -9;
+  const slider = (/** @type {string} */ label, /** @type {number} */ value, /** @type {number} */ min, /** @type {number} */ max, /** @type {number} */ step, /** @type {string} */ text, /** @type {(value: number) => void} */ change) => (
+    <label>
+      <span>{label}</span>
+      <input type="range" min={min} max={max} step={step} value={value} aria-valuetext={text} onInput={(event) => change(Number(event.currentTarget.value))} />
+      <output>{text}</output>
+    </label>
+  );
+  return (
+    <div class="gn-parameters">
+      {slider(words.gamma(c + 1), weight[c], -2, 2, 0.05, fixed(weight[c], 2), (v) => set({ weight: changed(weight, v) }))}
+      {slider(words.beta(c + 1), bias[c], -2, 2, 0.05, fixed(bias[c], 2), (v) => set({ bias: changed(bias, v) }))}
+      {slider(words.epsilon, power, -8, 1, 0.5, short(eps), (v) => set({ eps: Number((10 ** v).toPrecision(3)) }))}
+      <button type="button" class="gn-button" onClick={() => set({ weight: [], bias: [], eps: 1e-5 })}>{words.reset}</button>
+    </div>
+  );
+}
+
+/** A fold whose content is made only when it is open. @param {{summary: string, children: () => import("preact").ComponentChildren}} props */
+function Fold({ summary, children }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <details class="gn-fold" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{summary}</summary>
+      {open && children()}
+    </details>
+  );
+}
+
+/** What a screen reader hears, once the hand rests. @param {{text: string}} props */
+function Summary({ text }) {
+  const [said, setSaid] = useState(text);
+  useEffect(() => {
+    const timer = setTimeout(() => setSaid(text), 400);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return <p class="gn-sr" aria-live="polite">{said}</p>;
+}
+
+/**
+ * Paints both tables, and moves from what they show to what they should show.
+ * @param {{current: (HTMLCanvasElement | null)[]}} canvases
+ * @param {{look: {before: Float64Array[], after: Float64Array[]}, at: import("./table_layout.js").Layout, point: Point, content: ReturnType<typeof useContent>, noMotion: boolean}} target
+ */
+function useDeveloping(canvases, { look, at, point, content, noMotion }) {
+  const shown = useRef(/** @type {Float64Array | null} */ (null));
+  const frame = useRef(0);
+  const lastLayout = useRef(at);
+  useLayoutEffect(() => {
+    const { N, C, S, line: { center, unit } } = content;
+    const size = N * C;
+    const goal = new Float64Array(4 * size + C + N);
+    [...look.before, ...look.after].forEach((part, i) => goal.set(part, i * size));
+    goal.set(places(C, point.g, at.pitchX, at.pictureWidth, at.seam), 4 * size);
+    goal.set(places(N, point.b, at.pitchY, at.pictureHeight, at.seam), 4 * size + C);
+    const ratio = window.devicePixelRatio || 1;
+    const numbers = S === 1 && at.pitchX >= 36 && at.pitchY >= 18;
+    const draw = (/** @type {Float64Array} */ now) => {
+      const part = (/** @type {number} */ i) => now.subarray(i * size, (i + 1) * size);
+      const spots = { x: now.subarray(4 * size, 4 * size + C), y: now.subarray(4 * size + C), width: at.pictureWidth, height: at.pictureHeight };
+      canvases.current.forEach((canvas, i) => {
+        if (!canvas) return;
+        const width = Math.round(C * at.pitchX * ratio), height = Math.round(N * at.pitchY * ratio);
+        if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+        const text = (/** @type {number} */ t) => (i ? fixed(t, 2) : short2(t * unit + center));
+        paint(canvas, content, part(2 * i), part(2 * i + 1), spots, ratio, numbers ? text : null);
+      });
+    };
+    cancelAnimationFrame(frame.current);
+    const from = shown.current;
+    const calm = noMotion || !from || from.length !== goal.length || lastLayout.current !== at || matchMedia("(prefers-reduced-motion: reduce)").matches;
+    lastLayout.current = at;
+    if (calm) {
+      shown.current = goal;
+      draw(goal);
+      return;
+    }
+    const start = from.slice(), current = new Float64Array(goal.length);
+    shown.current = current;
+    /** @type {number | null} */
+    let began = null;
+    const step = (/** @type {number} */ time) => {
+      began ??= time;
+      const part = Math.min(1, (time - began) / 300), eased = 1 - (1 - part) ** 3;
+      for (let i = 0; i < goal.length; i++) current[i] = start[i] + (goal[i] - start[i]) * eased;
+      draw(current);
+      if (part < 1) frame.current = requestAnimationFrame(step);
+    };
+    current.set(start);
+    frame.current = requestAnimationFrame(step);
+  }, [look, at, point.b, point.g, content]);
+  useEffect(() => () => cancelAnimationFrame(frame.current), []);
+}
+
+/** A value inside a cell. @param {number} value */
+const short2 = (value) => (Math.abs(value) < 100 ? fixed(value, 2) : short(value));
+
+/** @param {{model: Model, el: HTMLElement}} view */
+function render({ model, el }) {
+  const words = strings().square;
+  return mount({ kind: "square", label: model.get("title") || words.title, model, el, component: Square });
+}
+
+export default { render };

@@ -1,0 +1,163 @@
+// Every word that a figure shows, in English. Another language is another file with the same keys.
+import { whole } from "../numbers.js";
+
+/** @param {number} count @param {string} one @param {string} [many] */
+const plural = (count, one, many = `${one}s`) => `${whole(count)} ${count === 1 ? one : many}`;
+
+export const square = {
+  title: "Every norm layer is a way to cut this table",
+  lead: {
+    before: "Each picture is one channel of one sample. ",
+    beforeValues: "Each cell is one channel of one sample. ",
+    drag: "Drag the orange ring",
+    after: " to cut the table into blocks: what you cut apart comes out with the same mean and spread; what stays together keeps its differences.",
+  },
+
+  // the two tables
+  before: (/** @type {number} */ N, /** @type {number} */ C, /** @type {number[]} */ positions) =>
+    `${plural(N, "sample")} × ${plural(C, "channel")}` +
+    (positions.length ? `, ${positions.map(whole).join(" × ")} values each` : ", one value each"),
+  after: "normalized: every block has mean 0 and variance 1",
+  afterAffine: "normalized, then scaled by γ and shifted by β",
+  afterRunning: "normalized with the running statistics",
+  beforeTable: "The table before",
+  afterTable: "The table after",
+  means: "mean ± sd",
+  sample: (/** @type {number} */ n, /** @type {string} */ called) => `sample ${n}${called && ` (${called})`}`,
+  channel: (/** @type {number} */ c, /** @type {string} */ called) => `channel ${c}${called && ` (${called})`}`,
+  ring: "Cut the table",
+  ringBlocks: "Cut between samples",
+  ringGroups: "Cut between channels",
+  ringHelp: "Arrow keys left and right change the channel groups, up and down the sample blocks; Home and End go to the corners.",
+  pick: "Picked picture",
+  pickHelp: "Arrow keys pick another.",
+  picked: (/** @type {string} */ sample, /** @type {string} */ channel, /** @type {number} */ block, /** @type {number} */ blocks) =>
+    `${sample}, ${channel}, in block ${whole(block)} of ${whole(blocks)}`,
+
+  spoilHead: (/** @type {string} */ sample) => `Brighten ${sample}`,
+  strengthenHead: (/** @type {string} */ channel) => `Strengthen ${channel}`,
+
+  // the point
+  names: {
+    everything: "Everything together",
+    batch_norm: "BatchNorm",
+    layer_norm: "LayerNorm",
+    instance_norm: "InstanceNorm",
+    group_norm: "GroupNorm",
+    ghost_batch_norm: "Ghost BatchNorm",
+    batch_group_norm: "Batch-group norm",
+    unnamed: "No common name",
+  },
+  detail: (/** @type {number} */ b, /** @type {number} */ g) => `${plural(b, "sample block")}, ${plural(g, "channel group")}`,
+  verdict: (/** @type {number} */ b, /** @type {number} */ g, /** @type {number} */ N, /** @type {number} */ C, /** @type {number} */ values) => {
+    if (values === 1) return "A block of one value has no spread: every value comes out as 0.";
+    if (b === 1 && g === 1) return "Nothing is cut apart: samples and channels keep all their differences.";
+    const same = " with the same mean and spread. ";
+    if (b === 1 && g === C) return `Every channel comes out${same}Samples keep their differences.`;
+    if (b === N && g === 1) return `Every sample comes out${same}Channels keep their differences.`;
+    if (b === N && g === C) return `Every channel of every sample comes out${same}`.trim();
+    if (b === 1) return `Every ${C / g} channels come out${same}Samples keep their differences.`;
+    if (g === 1) return `Every ${N / b} samples come out${same}Channels keep their differences.`;
+    if (b === N) return `In every sample, each ${C / g} channels come out${same}`.trim();
+    if (g === C) return `In every channel, each ${N / b} samples come out${same}`.trim();
+    return `Every ${N / b} samples × ${C / g} channels come out${same}`.trim();
+  },
+  evaluated: "Evaluation: blocks no longer measure themselves, so no mean or spread is promised.",
+
+  // the map and the sliders
+  mapNow: (/** @type {string} */ name) => `Map of all points: right, more channel groups; down, more sample blocks. Now at ${name}.`,
+  mapGroups: "channel groups →",
+  mapBlocks: "← sample blocks",
+  mapLegend: "Ink: who shares a mean and a variance with the picked cell.",
+  mapSpoilt: "Ink: who notices, at every point.",
+  mapLabels: {
+    everything: "All", batch_group_norm: "Batch-group", batch_norm: "Batch", ghost_batch_norm: "Ghost batch",
+    layer_norm: "Layer", group_norm: "Group", instance_norm: "Instance",
+  },
+  blocks: "Sample blocks",
+  groups: "Channel groups",
+  count: {
+    blocks: (/** @type {number} */ b) => plural(b, "sample block"),
+    groups: (/** @type {number} */ g) => plural(g, "channel group"),
+  },
+  perBlock: (/** @type {number} */ k) => `${plural(k, "sample")} per block`,
+  perGroup: (/** @type {number} */ k) => `${plural(k, "channel")} per group`,
+  buttons: "Named norm layers",
+  statistics: (/** @type {number} */ blocks) => (blocks === 1 ? "mean and variance" : "means and variances"),
+  valuesEach: "values each",
+  valuesAlways: "values, always",
+
+  // the histogram and the scale
+  histogram: "How many values lie where, before and after",
+  histogramBefore: "before, x",
+  histogramAfter: "after, ",
+  pickedBlock: "picked block",
+  scale: "color and place: the value",
+  scaleBefore: "x",
+  scaleAfter: "after",
+
+  // one block, worked out
+  workedTitle: (/** @type {number} */ block, /** @type {number} */ blocks) => `Block ${whole(block)} of ${whole(blocks)}`,
+  workedSize: (/** @type {number} */ cells, /** @type {number} */ positions) =>
+    `${plural(cells, "cell")} × ${plural(positions, "value")} = ${plural(cells * positions, "value")}, one mean and one variance`,
+  ofCells: (/** @type {number} */ cells) => (cells === 1 ? "mean of the cell" : `mean of ${whole(cells)} cell means`),
+  running: "running mean",
+  runningVariance: "running variance",
+  within: "within",
+  between: "between",
+  withinBetween: "within + between cells",
+  zoomBefore: "Picked value in x",
+  zoomAfter: "Picked value after normalization",
+  cells: (/** @type {number} */ cells) => (cells === 1 ? "The block’s one cell, mean ± sd" : `The block’s ${whole(cells)} cells, mean ± sd`),
+  cellsShown: (/** @type {number} */ shown, /** @type {number} */ cells) => `${whole(shown)} of the block’s ${whole(cells)} cells, mean ± sd`,
+  pooled: "Blue: pooled, μ ± σ",
+  pooledRunning: "Blue: running, μ ± σ",
+  position: (/** @type {number[]} */ at) => (at.length ? `value at ${at.join(", ")}` : "its value"),
+
+  // spoil it
+  spoil: "Spoil it",
+  brighten: (/** @type {number} */ n, /** @type {number} */ factor) => `Brighten sample ${n} ×${factor}`,
+  strengthen: (/** @type {number} */ c, /** @type {number} */ factor) => `Strengthen channel ${c} ×${factor}`,
+  spoilInvite: "Multiply one sample, or one channel, by 3. Who notices? The map answers for every other point.",
+  nobody: "Nobody notices.",
+  nobodyWhy: " The block’s own σ divides the factor away again.",
+  notice: (/** @type {number} */ changed, /** @type {number} */ cells) => `${whole(changed)} of ${plural(cells, "cell")} notice:`,
+  own: (/** @type {number} */ count) => `${whole(count)} spoilt`,
+  bystanders: (/** @type {number} */ count) => plural(count, "bystander"),
+  and: " and ",
+
+  // training and evaluation
+  mode: "Statistics",
+  training: "Training",
+  evaluation: "Evaluation",
+  trainingText: "Every block uses its own.",
+  evaluationText: (/** @type {number} */ steps) => `Running averages, after ${plural(steps, "step")} on this batch.`,
+  sameText: "Each block lies within one sample: training and evaluation are the same.",
+  steps: "Training steps",
+
+  // code
+  code: "The same in code",
+  copy: "Copy",
+  copied: "Copied",
+  copyLine: (/** @type {string} */ library) => `Copy the line of ${library}`,
+
+  // folds
+  parameters: "γ, β and ε",
+  gamma: (/** @type {number} */ c) => `γ of channel ${c}`,
+  beta: (/** @type {number} */ c) => `β of channel ${c}`,
+  epsilon: "ε, added to every variance",
+  reset: "Back to γ = 1, β = 0, ε = 10⁻⁵",
+  table: "Statistics of each block",
+  tableCaption: (/** @type {number} */ blocks, /** @type {number} */ values) =>
+    `${plural(blocks, "block")}, ${plural(values, "value")} per statistic. Variance = within + between cells.`,
+  tableRows: (/** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ blocks) =>
+    `Rows ${whole(from)} to ${whole(to)} of ${whole(blocks)}`,
+  previous: "Previous rows",
+  next: "Next rows",
+  columns: { block: "Block", samples: "Samples", channels: "Channels", mean: "Mean", within: "Within", between: "Between", variance: "Variance", values: "Values per statistic" },
+  range: (/** @type {number} */ first, /** @type {number} */ last) => (first === last ? whole(first) : `${whole(first)}–${whole(last)}`),
+};
+
+export const general = {
+  noStart: "This figure could not start:",
+};

@@ -1,0 +1,126 @@
+// The block of the picked cell, worked out: its μ, its σ² in two parts, one value's x̂ with the numbers in the formula.
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { addsUp, decimals, fewestDigits, fixed, worksOut } from "./numbers.js";
+
+/**
+ * @typedef {{
+ *   mean: number, within: number, between: number, variance: number, running: boolean, eps: number,
+ *   value: number, normalized: number, gamma: number, beta: number, output: number,
+ * }} Worked
+ */
+
+/** @param {{worked: Worked, cells: number, most: number, words: any}} props  most: the largest variance of all blocks */
+export function Formulas({ worked, cells, most, words }) {
+  const { mean, within, between, variance, running, eps, value, normalized, gamma, beta, output } = worked;
+  const shown = 2; // decimals of the result
+  const least = Math.max(2, decimals(Math.sqrt(variance)), decimals(variance));
+  const formula = (/** @type {number} */ x, /** @type {number} */ m, /** @type {number} */ v) => (x - m) / Math.sqrt(v + eps);
+  const sums = (/** @type {number} */ d) => running || addsUp([within, between], variance, d);
+  const exact = fewestDigits(least, (d) => sums(d) && worksOut([value, mean, variance], formula, d, shown));
+  const digits = exact ?? fewestDigits(least, sums) ?? least;
+  const signed = (/** @type {number} */ v, /** @type {number} */ d) => (v < 0 ? `(${fixed(v, d)})` : fixed(v, d));
+  const equals = exact === null ? "≈" : "=";
+  const affine = gamma !== 1 || beta !== 0;
+  return (
+    <dl class="gn-formulas">
+      <div>
+        <dt>μ</dt>
+        <dd>= <b>{fixed(mean, digits)}</b></dd>
+        <dd><small>{running ? words.running : words.ofCells(cells)}</small></dd>
+      </div>
+      <div>
+        <dt>σ²</dt>
+        <dd>
+          {running ? <>= <b>{fixed(variance, digits)}</b></> : <>= {fixed(within, digits)} + {fixed(between, digits)} = <b>{fixed(variance, digits)}</b></>}
+        </dd>
+        <dd><small>{running ? words.runningVariance : words.withinBetween}</small></dd>
+      </div>
+      <div class="gn-parts" aria-hidden="true">
+        <span style={{ width: `${(100 * (running ? variance : within)) / (most || 1)}%` }} />
+        <span style={{ width: `${running ? 0 : (100 * between) / (most || 1)}%` }} />
+      </div>
+      <div class="gn-worked">
+        <dt>x̂</dt>
+        <dd>
+          = <span class="gn-fraction">
+            <span>{fixed(value, digits)} − {signed(mean, digits)}</span>
+            <span class="gn-sr"> / </span>
+            <span><span class="gn-root">√</span><span class="gn-under">{fixed(variance, digits)} + ε</span></span>
+          </span> {equals} <b>{fixed(normalized, shown)}</b>
+        </dd>
+      </div>
+      {affine && (
+        <div>
+          <dt>y</dt>
+          <dd>= {fixed(gamma, 2)} · {signed(normalized, shown)} + {signed(beta, 2)} = <b>{fixed(output, shown)}</b></dd>
+          <dd><small>γ x̂ + β</small></dd>
+        </div>
+      )}
+    </dl>
+  );
+}
+
+/**
+ * The block's cells, each as mean ± sd, against the block's own.
+ * @param {{
+ *   cells: {mean: number, sd: number, picked: boolean}[], of: number, mean: number, sd: number, running: boolean, words: any, width: number,
+ * }} props
+ */
+export function BlockCells({ cells, of, mean, sd, running, words, width }) {
+  const height = 84, label = 56, room = Math.max(60, width - label);
+  const limit = Math.max(...cells.map((cell) => Math.abs(cell.mean - mean) + cell.sd), sd, 1e-300) * 1.06;
+  const y = (/** @type {number} */ v) => height / 2 - ((v - mean) / limit) * (height / 2 - 2);
+  const step = Math.min(28, room / cells.length);
+  const end = step * cells.length;
+  const caption = cells.length < of ? words.cellsShown(cells.length, of) : words.cells(of);
+  const apart = Math.abs(y(mean + sd) - y(mean)) > 13;
+  return (
+    <figure class="gn-block-cells" aria-label={caption}>
+      <svg width={width} height={height} aria-hidden="true">
+        <rect class="gn-band" x={0} width={end + 4} y={y(mean + sd)} height={Math.max(0, y(mean - sd) - y(mean + sd))} />
+        <line class="gn-mean" x1={0} x2={end + 10} y1={y(mean)} y2={y(mean)} />
+        {apart && <text x={end + 14} y={y(mean + sd) + 4}>μ + σ</text>}
+        <text x={end + 14} y={y(mean) + 4}>{apart ? "μ" : "μ ± σ"}</text>
+        {apart && <text x={end + 14} y={y(mean - sd) + 4}>μ − σ</text>}
+        {cells.map((cell, i) => (
+          <g key={i} class={cell.picked ? "gn-on" : ""}>
+            <line x1={(i + 0.5) * step} x2={(i + 0.5) * step} y1={y(cell.mean - cell.sd)} y2={y(cell.mean + cell.sd)} />
+            <circle cx={(i + 0.5) * step} cy={y(cell.mean)} r={Math.min(cell.picked ? 4.5 : 3, step * 0.4 + 0.6)} />
+          </g>
+        ))}
+      </svg>
+      <p aria-hidden="true">{caption}. <span class="gn-pooled">{running ? words.pooledRunning : words.pooled}</span></p>
+    </figure>
+  );
+}
+
+/**
+ * One picture, large, with the picked place in it.
+ * @param {{
+ *   draw: (canvas: HTMLCanvasElement) => void, sheet: {rows: number, columns: number}, at: [number, number], caption: string,
+ *   label: string, onPick: (row: number, column: number) => void,
+ * }} props
+ */
+export function Zoom({ draw, sheet, at, caption, label, onPick }) {
+  const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  useLayoutEffect(() => {
+    if (canvas.current) draw(canvas.current);
+  });
+  const pick = (/** @type {MouseEvent} */ event) => {
+    const box = /** @type {HTMLElement} */ (event.currentTarget).getBoundingClientRect();
+    const part = (/** @type {number} */ v, /** @type {number} */ n) => Math.max(0, Math.min(n - 1, Math.floor(v * n)));
+    onPick(part((event.clientY - box.top) / box.height, sheet.rows), part((event.clientX - box.left) / box.width, sheet.columns));
+  };
+  return (
+    <div class="gn-zoom">
+      <div onClick={pick}>
+        <canvas ref={canvas} role="img" aria-label={label} />
+        <span
+          class="gn-place-mark"
+          style={{ left: `${((at[1] + 0.5) / sheet.columns) * 100}%`, top: `${((at[0] + 0.5) / sheet.rows) * 100}%` }}
+        />
+      </div>
+      <p>{caption}</p>
+    </div>
+  );
+}

@@ -1,0 +1,5 @@
+"""Figures that a reader can touch: in a page without a kernel, in Jupyter, in Colab."""
+
+from gnlib.widgets.square import Square
+
+__all__ = ["Square"]
