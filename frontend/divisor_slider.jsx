@@ -27,9 +27,8 @@ export function DivisorSlider({ label, symbol, size, value, each, valueText, onC
           ) : null,
         )}
       </div>
-      <p class="gn-slider-value" aria-hidden="true">
-        <i>{symbol}</i> = {value} <span>{each}</span>
-      </p>
+      <p class="gn-slider-value" aria-hidden="true"><i>{symbol}</i> = {value}</p>
+      <p class="gn-slider-each" aria-hidden="true">{each}</p>
     </div>
   );
 }

@@ -25,15 +25,14 @@ export function Formulas({ worked, cells, most, words }) {
     <dl class="gn-formulas">
       <div>
         <dt>μ</dt>
-        <dd>= <b>{fixed(mean, digits)}</b></dd>
-        <dd><small>{running ? words.running : words.ofCells(cells)}</small></dd>
+        <dd>= <b>{fixed(mean, digits)}</b> <small>{running ? words.running : words.ofCells(cells)}</small></dd>
       </div>
       <div>
         <dt>σ²</dt>
         <dd>
           {running ? <>= <b>{fixed(variance, digits)}</b></> : <>= {fixed(within, digits)} + {fixed(between, digits)} = <b>{fixed(variance, digits)}</b></>}
+          {" "}<small>{running ? words.runningVariance : words.withinBetween}</small>
         </dd>
-        <dd><small>{running ? words.runningVariance : words.withinBetween}</small></dd>
       </div>
       <div class="gn-parts" aria-hidden="true">
         <span style={{ width: `${(100 * (running ? variance : within)) / (most || 1)}%` }} />
@@ -52,8 +51,7 @@ export function Formulas({ worked, cells, most, words }) {
       {affine && (
         <div>
           <dt>y</dt>
-          <dd>= {fixed(gamma, 2)} · {signed(normalized, shown)} + {signed(beta, 2)} = <b>{fixed(output, shown)}</b></dd>
-          <dd><small>γ x̂ + β</small></dd>
+          <dd>= {fixed(gamma, 2)} · {signed(normalized, shown)} + {signed(beta, 2)} = <b>{fixed(output, shown)}</b> <small>γ x̂ + β</small></dd>
         </div>
       )}
     </dl>

@@ -1,4 +1,4 @@
-"""The square as a figure: carries one activation and the state of the figure; draws nothing and computes nothing itself."""
+"""The square as a figure: carries one activation and the state; draws nothing, computes nothing that is shown."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ PRECISIONS = {
 PICTURE_SIZE = 96  # pixels; shown at half of that
 
 
-def _built(name: str) -> Path:
-    """Return a file of the built front end.
+def _built(name: str) -> str:
+    """Read a file of the built front end.
 
     Raises:
         FileNotFoundError: it was never built; says how.
     """
     path = STATIC / name
     if not path.is_file():
-        raise FileNotFoundError(f"{name} of the figure is not built: run `make frontend` (or `npm run build`) in the repository")
-    return path
+        raise FileNotFoundError(f"{name} is not built: run `make frontend` (or `npm run build`) in the repository")
+    return path.read_text("utf8")
 
 
 class Square(anywidget.AnyWidget):
@@ -62,8 +62,8 @@ class Square(anywidget.AnyWidget):
         traits: first values of the traits below.
 
     Attributes:
-        sample_blocks, channel_groups: the point, b and g. Setting one that does not divide its axis raises ``TraitError``.
-        sample, channel, position: the value picked, counted from 0.
+        sample_blocks, channel_groups: the point, b and g; one that does not divide its axis raises ``TraitError``.
+        sample, channel, position: the value picked, counted from 0; a cell's positions count on in row-major order.
         spoiled_sample, spoiled_channel: which one is multiplied by 3, or None.
         evaluating: whether blocks that span samples use running statistics instead of their own.
         steps: updates with this batch, momentum 0.1, that the running statistics have seen.
@@ -112,8 +112,8 @@ class Square(anywidget.AnyWidget):
         **traits: Any,
     ) -> None:
         x = _activation(x)
-        n_samples, n_channels = x.shape[:2]
-        self._x = x
+        n_samples, n_channels, *positions = x.shape
+        self._x: Tensor = x
         b, g = grouping.resolve(n_samples, n_channels)
         _check_length("sample_names", sample_names, n_samples, "sample")
         _check_length("channel_names", channel_names, n_channels, "channel")
@@ -129,7 +129,7 @@ class Square(anywidget.AnyWidget):
             sample_names=list(sample_names),
             channel_names=list(channel_names),
             sample_pictures=pictures,
-            **{"sample_blocks": b, "channel_groups": g, **traits},
+            **{"sample_blocks": b, "channel_groups": g, **_in_sight(n_samples, n_channels, positions), **traits},
         )
 
     @property
@@ -155,49 +155,54 @@ class Square(anywidget.AnyWidget):
 
     @traitlets.validate("sample_blocks", "channel_groups")
     def _divides(self, proposal: Any) -> int:
-        point = {"samples": proposal.value} if proposal.trait.name == "sample_blocks" else {"channels": proposal.value}
+        count: int = proposal.value
         try:
-            Grouping(**point).resolve(*self._x.shape[:2])
+            cut = Grouping(samples=count) if proposal.trait.name == "sample_blocks" else Grouping(channels=count)
+            cut.resolve(*self._x.shape[:2])
         except ValueError as error:
             raise traitlets.TraitError(str(error)) from None
-        return proposal.value
+        return count
 
     @traitlets.validate("sample", "channel", "position", "spoiled_sample", "spoiled_channel")
     def _exists(self, proposal: Any) -> int | None:
         axis = proposal.trait.name.removeprefix("spoiled_")
         n_samples, n_channels, *positions = self._x.shape
         size = {"sample": n_samples, "channel": n_channels, "position": torch.Size(positions).numel()}[axis]
-        if proposal.value is not None and not 0 <= proposal.value < size:
-            raise traitlets.TraitError(f"{proposal.trait.name} counts from 0: got {proposal.value}; 0 to {size - 1} would do")
-        return proposal.value
+        index: int | None = proposal.value
+        if index is not None and not 0 <= index < size:
+            raise traitlets.TraitError(f"{proposal.trait.name} counts from 0: got {index}; 0 to {size - 1} would do")
+        return index
 
     @traitlets.validate("weight", "bias")
     def _per_channel(self, proposal: Any) -> list[float]:
         n_channels = self._x.shape[1]
-        if proposal.value and len(proposal.value) != n_channels:
+        numbers: list[float] = proposal.value
+        if numbers and len(numbers) != n_channels:
             raise traitlets.TraitError(
-                f"{proposal.trait.name} needs one number a channel: got {len(proposal.value)} for {n_channels} channels; "
+                f"{proposal.trait.name} needs one number a channel: got {len(numbers)} for {n_channels} channels; "
                 f"{n_channels} numbers or none would do"
             )
-        return proposal.value
+        return numbers
 
 
-def _activation(x: Any) -> Tensor:
-    """Bring ``x`` into a tensor that the figure can carry exactly, or say what would do."""
+def _activation(given: Any) -> Tensor:
+    """Bring what was given into a tensor that the figure can carry exactly, or say what would do."""
     try:
-        x = torch.as_tensor(x).detach().cpu()
+        x: Tensor = torch.as_tensor(given).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"x must be a tensor or an array: got {type(x).__name__}; torch.as_tensor says: {error}") from None
+        kind = type(given).__name__
+        raise TypeError(f"x must be a tensor or an array: got {kind}; torch.as_tensor says: {error}") from None
     shape = tuple(x.shape)
     if x.is_complex():
         raise TypeError(f"x must be real: got {x.dtype}; x.abs(), x.real or x.imag would do")
     if x.ndim < 2:
-        raise ValueError(f"x must have samples and channels, shape (N, C, *): got shape {shape}; x.reshape(1, -1) would do")
+        raise ValueError(f"x must have shape (N, C, *), rank 2 or more: got shape {shape}; x.reshape(1, -1) would do")
     if x.numel() == 0:
         raise ValueError(f"x must have values to show: got shape {shape}, which has none; every axis must be 1 or more")
     if x.numel() > MOST_VALUES:
         raise ValueError(
-            f"x must have at most {MOST_VALUES:,} values: got shape {shape}, {x.numel():,} values; {_smaller(shape)} would do"
+            f"x must have at most {MOST_VALUES:,} values: got shape {shape}, {x.numel():,} values; "
+            f"{_smaller(shape)} would do"
         )
     if x.dtype not in PRECISIONS:
         exact = x.double()  # whole numbers and the float8 types; a float64 holds all but the largest of them
@@ -208,8 +213,16 @@ def _activation(x: Any) -> Tensor:
     return x.contiguous()
 
 
+def _in_sight(n_samples: int, n_channels: int, positions: list[int]) -> dict[str, int]:
+    """Pick a first value away from the corner where the reader's hand begins: the middle of an inner cell."""
+    middle = 0
+    for size in positions:
+        middle = middle * size + size // 2
+    return {"sample": min(1, n_samples - 1), "channel": min(2, n_channels - 1), "position": middle}
+
+
 def _smaller(shape: tuple[int, ...]) -> str:
-    """Write the slice that brings a shape under the limit: positions are thinned first, then channels and samples cut."""
+    """Write the slice that brings a shape under the limit: thin the positions first, then cut samples and channels."""
     step = 1
     sizes = list(shape)
     while torch.Size(sizes).numel() > MOST_VALUES and max(sizes[2:], default=1) > 8:
@@ -233,7 +246,9 @@ def _little_endian(x: Tensor) -> bytes:
 
 def _check_length(argument: str, given: Sequence[str], size: int, what: str) -> None:
     if len(given) not in (0, size):
-        raise ValueError(f"{argument} must name every {what}: got {len(given)} for {size} {what}s; {size} names or none would do")
+        raise ValueError(
+            f"{argument} must name every {what}: got {len(given)} for {size} {what}s; {size} names or none would do"
+        )
 
 
 def _pictures(pictures: Any, n_samples: int) -> list[str]:
@@ -244,11 +259,14 @@ def _pictures(pictures: Any, n_samples: int) -> list[str]:
     shape = tuple(pictures.shape)
     if len(shape) != 4 or shape[0] != n_samples or shape[1] not in (1, 3) or 0 in shape:
         raise ValueError(
-            f"sample_pictures must have shape ({n_samples}, 3, h, w) or ({n_samples}, 1, h, w), one picture a sample: got {shape}"
+            f"sample_pictures must have one picture a sample: got shape {shape}; "
+            f"({n_samples}, 3, h, w) or ({n_samples}, 1, h, w) would do"
         )
     low, high = pictures.min().item(), pictures.max().item()
-    if not (0 <= low and high <= 1):  # also refuses NaN
-        raise ValueError(f"sample_pictures must lie in [0, 1]: got {low:.3g} to {high:.3g}; pictures / 255 or clamp(0, 1) would do")
+    if not (low >= 0 and high <= 1):  # also refuses NaN
+        raise ValueError(
+            f"sample_pictures must lie in [0, 1]: got {low:.3g} to {high:.3g}; pictures / 255 or clamp(0, 1) would do"
+        )
     addresses = []
     for picture in (pictures * 255).round().byte().permute(0, 2, 3, 1):  # (h, w, 3 or 1)
         image = Image.fromarray(picture.expand(-1, -1, 3).contiguous().numpy())
