@@ -76,6 +76,8 @@ class Square(anywidget.AnyWidget):
         FileNotFoundError: the front end is not built.
     """
 
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)  # anywidget declares it only for those who set it on the class
     # values cross as text: binary traits do not survive in a page without a kernel
     values = traitlets.Unicode().tag(sync=True)  # base64 of the little-endian values, row-major
     precision = traitlets.Unicode("float32").tag(sync=True)
