@@ -14,6 +14,7 @@ The last child is the code, everything before it the prose. Containers that foll
 
 from __future__ import annotations
 
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
@@ -54,6 +55,11 @@ class SetBeside(SphinxPostTransform):
                 )
                 continue
             *words, code = container.children
+            for listing in code.findall(nodes.literal_block):
+                listing.rawsource = text = dedent(listing.astext()).strip(
+                    "\n"
+                )  # a method's lines stand as far left as their prose
+                listing.children = [nodes.Text(text)]
             container.children = []
             container["classes"] = [CLASS, "full-width"]  # the theme's name for what may reach into the right margin
             container += nodes.container("", *words, classes=[f"{CLASS}-words"])
