@@ -1,13 +1,13 @@
 // The numbers of every block in a real table, some rows at a time.
 import { useState } from "preact/hooks";
-import { fixed, whole } from "./numbers.js";
+import { fixed, scientific, whole } from "./numbers.js";
 
 const ROWS = 64;
 
 /**
  * @param {{
  *   N: number, C: number, point: import("./grouping.js").Point, blocks: import("./moments.js").Moments,
- *   within: Float64Array, between: Float64Array, picked: number, digits: number, words: any,
+ *   within: Float64Array, between: Float64Array, picked: number, digits: number | null, words: any,
  * }} props
  */
 export function BlockTable({ N, C, point: { b, g }, blocks, within, between, picked, digits, words }) {
@@ -17,6 +17,7 @@ export function BlockTable({ N, C, point: { b, g }, blocks, within, between, pic
   const page = turned && turned.of === count ? turned.page : Math.floor(picked / ROWS);
   const from = page * ROWS, to = Math.min(count, from + ROWS);
   const perBlock = N / b, perGroup = C / g;
+  const show = (/** @type {number} */ value) => (digits === null ? scientific(value) : fixed(value, digits));
   const rows = Array.from({ length: to - from }, (_, i) => {
     const k = from + i, n = Math.floor(k / g) * perBlock, c = (k % g) * perGroup;
     return (
@@ -24,10 +25,10 @@ export function BlockTable({ N, C, point: { b, g }, blocks, within, between, pic
         <th scope="row">{k === picked ? "▸ " : ""}{whole(k + 1)}</th>
         <td>{words.range(n + 1, n + perBlock)}</td>
         <td>{words.range(c + 1, c + perGroup)}</td>
-        <td>{fixed(blocks.mean[k], digits)}</td>
-        <td>{fixed(within[k], digits)}</td>
-        <td>{fixed(between[k], digits)}</td>
-        <td>{fixed(blocks.var[k], digits)}</td>
+        <td>{show(blocks.mean[k])}</td>
+        <td>{show(within[k])}</td>
+        <td>{show(between[k])}</td>
+        <td>{show(blocks.var[k])}</td>
         <td>{whole(blocks.count[k])}</td>
       </tr>
     );

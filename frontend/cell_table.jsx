@@ -82,13 +82,16 @@ export function CellTable(props) {
 function Cuts({ at, point: { b, g }, ring }) {
   const lines = [];
   const over = 6;
+  // where blocks are tiny, lines would hide them: marks at the edges say where the cuts are
+  const edges = (/** @type {number} */ size, /** @type {number} */ from, /** @type {number} */ to) =>
+    size >= 14 ? [[from - over, to + over]] : [[from - over, from - 1], [to + 1, to + over]];
   for (let j = 1; j < g; j++) {
     const x = at.left + (j * at.C * at.pitchX) / g;
-    if (!(ring && j === g - 1)) lines.push(<line key={`c${j}`} x1={x} x2={x} y1={at.top - over} y2={at.bottom + over} />);
+    if (!(ring && j === g - 1)) for (const [y1, y2] of edges((at.C * at.pitchX) / g, at.top, at.bottom)) lines.push(<line key={`c${j} ${y1}`} x1={x} x2={x} y1={y1} y2={y2} />);
   }
   for (let j = 1; j < b; j++) {
     const y = at.top + (j * at.N * at.pitchY) / b;
-    if (!(ring && j === b - 1)) lines.push(<line key={`r${j}`} x1={at.left - over} x2={at.right + over} y1={y} y2={y} />);
+    if (!(ring && j === b - 1)) for (const [x1, x2] of edges((at.N * at.pitchY) / b, at.left, at.right)) lines.push(<line key={`r${j} ${x1}`} x1={x1} x2={x2} y1={y} y2={y} />);
   }
   return (
     <svg class="gn-cuts" width={at.width} height={at.height} aria-hidden="true">
@@ -128,14 +131,17 @@ function Margins({ at, rows, columns, px, py, domain, words }) {
     <svg class="gn-margins" width={at.width} height={at.height} aria-hidden="true">
       <line x1={middle} x2={middle} y1={at.top} y2={at.bottom} />
       <line x1={at.left} x2={at.right} y1={middleDown} y2={middleDown} />
-      <path d={bars.join("")} />
-      <path class="gn-dots" d={dots.join("")} />
+      <path d={bars.join("")} style={{ strokeWidth: Math.min(1.5, at.pitchY / 6) }} />
+      <path class="gn-dots" d={dots.join("")} style={{ strokeWidth: Math.max(1.5, Math.min(6, at.pitchX * 0.5, at.pitchY * 0.5)) }} />
       <text x={middle} y={at.top - 10} text-anchor="middle">{words.means}</text>
     </svg>
   );
 }
 
-/** @param {any} props as CellTable, with px and py */
+/**
+ * The samples on the left, the channels above: a press spoils one. Twins of the two buttons of "Spoil it", which the tab
+ * key reaches. @param {any} props as CellTable, with px and py
+ */
 function Heads({ at, names, pictures, spoilt, controls, words, px, py }) {
   if (!controls)
     return null;
@@ -147,7 +153,7 @@ function Heads({ at, names, pictures, spoilt, controls, words, px, py }) {
     if (height >= 24)
       heads.push(
         <button
-          key={`n${n}`} type="button" class="gn-head gn-row-head" style={{ ...style, height: `${height}px` }} aria-pressed={spoilt[0] === n}
+          key={`n${n}`} type="button" tabIndex={-1} class="gn-head gn-row-head" style={{ ...style, height: `${height}px` }} aria-pressed={spoilt[0] === n}
           aria-label={words.spoilHead(label)} title={words.spoilHead(label)}
           onClick={() => controls.onSpoil(spoilt[0] === n ? null : n, spoilt[1])}
         >
@@ -166,7 +172,7 @@ function Heads({ at, names, pictures, spoilt, controls, words, px, py }) {
     if (at.pitchX >= 26)
       heads.push(
         <button
-          key={`c${c}`} type="button" class="gn-head gn-column-head" style={style} aria-pressed={spoilt[1] === c}
+          key={`c${c}`} type="button" tabIndex={-1} class="gn-head gn-column-head" style={style} aria-pressed={spoilt[1] === c}
           aria-label={words.strengthenHead(label)} title={words.strengthenHead(label)}
           onClick={() => controls.onSpoil(spoilt[0], spoilt[1] === c ? null : c)}
         >

@@ -6,8 +6,18 @@ const MOST_DIGITS = 6;
 /** A number with a fixed count of decimals; never "−0.00". @param {number} value @param {number} digits */
 export function fixed(value, digits) {
   const rounded = Number(value.toFixed(Math.min(digits, 100)));
-  if (Math.abs(rounded) >= 1e7) return format(".3e")(value);
+  if (Math.abs(rounded) >= 1e7) return scientific(value);
   return format(`,.${digits}f`)(rounded === 0 ? 0 : rounded);
+}
+
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** Three digits and a power of ten: "3.99·10⁻⁶". @param {number} value */
+export function scientific(value) {
+  if (value === 0) return "0";
+  const [digits, power] = format(".2e")(value).split("e");
+  const raised = Array.from(String(Math.abs(Number(power.replace("−", "-")))), (digit) => SUPERSCRIPTS[Number(digit)]).join("");
+  return `${digits}·10${power.startsWith("−") || power.startsWith("-") ? "⁻" : ""}${raised}`;
 }
 
 /** A whole number, thousands apart. @param {number} value */
@@ -15,14 +25,19 @@ export const whole = (value) => format(",d")(value);
 
 /** A short number for text: 3 significant digits at least, no trailing zeros. @param {number} value */
 export function short(value) {
-  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e7)) return format(".2e")(value).replace(/\.?0+e/, "e");
+  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e7)) return scientific(value);
   return format(",.4~r")(value);
 }
 
-/** Decimals that show a spread with three digits: 2 for 1.05, 4 for 0.0105. @param {number} spread */
-export function decimals(spread) {
-  if (!(spread > 0)) return 2;
-  return Math.max(0, Math.min(MOST_DIGITS, 2 - Math.floor(Math.log10(spread))));
+/**
+ * Decimals that show a size with three digits: 2 for 1.05, 4 for 0.0105; at least 2; null where more than six would be
+ * needed, or the number is too long for decimals: then `scientific` is the way to write it.
+ * @param {number} size
+ */
+export function decimals(size) {
+  if (!(size > 0)) return 2;
+  const digits = Math.max(2, 2 - Math.floor(Math.log10(size)));
+  return digits > MOST_DIGITS || size >= 1e7 ? null : digits;
 }
 
 /** As printed with so many decimals, a number again. @param {number} value @param {number} digits */

@@ -15,11 +15,11 @@ import { count } from "./histogram.js";
 import { layerCode } from "./layer_code.js";
 import { useTraits, write } from "./model.js";
 import { affine, blockOf, moments, pool, scaled, split, track, untrained } from "./moments.js";
-import { decimals, fewestDigits, fixed, short, whole, addsUp } from "./numbers.js";
+import { addsUp, decimals, fewestDigits, fixed, scientific, short, whole } from "./numbers.js";
 import { FACTOR, factorOf, whoNotices, whoNoticesAt } from "./spoil.js";
 import { SquareMap } from "./square_map.jsx";
 import { strings } from "./strings/index.js";
-import { layout, places } from "./table_layout.js";
+import { headless, layout, places } from "./table_layout.js";
 import { decode, sheet as sheetOf } from "./tensor.js";
 import { ValueHistogram } from "./value_histogram.jsx";
 import { BlockCells, Formulas, Zoom } from "./worked_block.jsx";
@@ -45,7 +45,7 @@ function useContent(model) {
     const cells = moments(x, { N, C, S });
     const all = pool(cells, { b: 1, g: 1 });
     return {
-      N, C, S, positions, x, cells, sheet: sheetOf(positions), line: line(all.mean[0], Math.sqrt(all.var[0])),
+      N, C, S, positions, x, cells, sheet: sheetOf(positions), line: line(all.mean[0], Math.sqrt(all.var[0])), sd: Math.sqrt(all.var[0]),
       names: { samples: /** @type {string[]} */ (model.get("sample_names") ?? []), channels: /** @type {string[]} */ (model.get("channel_names") ?? []) },
       pictures: /** @type {string[]} */ (model.get("sample_pictures") ?? []),
     };
@@ -160,11 +160,7 @@ function Square({ model, name, root }) {
   const cleanBlocks = useMemo(() => pool(cells, point), [cells, b, g]);
   const keeps = b < N; // a statistic of several samples is worth keeping for later
   const evaluated = evaluating && keeps;
-  const running = useMemo(() => {
-    let kept = untrained(g);
-    for (let step = 0; step < steps; step++) kept = track(kept, cleanBlocks, MOMENTUM);
-    return kept;
-  }, [cleanBlocks, g, steps]);
+  const running = useMemo(() => trained(cleanBlocks, steps), [cleanBlocks, steps]);
   const used = evaluated ? running : blocks;
   const does = useMemo(() => affine({ N, C }, used, weight, bias, eps), [used, eps, weight.join(), bias.join(), N, C]);
   const noticed = useMemo(
@@ -212,6 +208,7 @@ function Square({ model, name, root }) {
   const column = useRef(/** @type {HTMLDivElement | null} */ (null));
   const aside = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [widths, setWidths] = useState([0, 0, 0]);
+  const wide = widths[2] >= 1040, narrow = widths[0] < 400; // as in square.css
   useLayoutEffect(() => {
     const measure = () => setWidths((old) => {
       const now = [column.current?.clientWidth ?? 0, aside.current?.clientWidth ?? 0, root.clientWidth];
@@ -223,7 +220,10 @@ function Square({ model, name, root }) {
     if (column.current) observer.observe(column.current);
     return () => observer.disconnect();
   }, []);
-  const at = useMemo(() => layout(Math.max(widths[0], 200), N, C, sheet, pictures.length > 0), [widths[0], content]);
+  const at = useMemo(
+    () => layout(Math.max(wide ? (widths[0] + 20) / 2 : widths[0], 200), N, C, sheet, pictures.length > 0),
+    [widths[0], wide, content],
+  );
 
   // ---- pixels develop, pieces drift
   const canvases = useRef(/** @type {(HTMLCanvasElement | null)[]} */ ([null, null]));
@@ -243,6 +243,8 @@ function Square({ model, name, root }) {
   const own = noticed ? noticed.reduce((a, v, k) => a + (v && factor(Math.floor(k / C), k % C) !== 1 ? 1 : 0), 0) : 0;
 
   // ---- one value
+  const valueDigits = decimals(content.sd);
+  const showValue = (/** @type {number} */ v) => (valueDigits === null ? scientific(v) : fixed(v, valueDigits));
   const xv = x[kSel * S + p] * factor(n, c);
   const usedBlock = evaluated ? c * used.columns / C | 0 : block;
   const worked = {
@@ -267,17 +269,20 @@ function Square({ model, name, root }) {
       const known = noticing.get(key);
       if (known) return known[k] === 1;
       const found = new Uint8Array(at.b * at.g);
-      whoNoticesAt(cells, factor, at, eps).forEach((v, cell) => {
+      const kept = evaluating && at.b < N ? trained(pool(cells, at), steps) : null;
+      const who = kept ? whoNotices(cells, factor, kept, kept, eps) : whoNoticesAt(cells, factor, at, eps);
+      who.forEach((v, cell) => {
         if (v) found[blockOf(cells, at, Math.floor(cell / C), cell % C)] = 1;
       });
       noticing.set(key, found);
       return found[k] === 1;
     };
-  }, [cells, bright, strong, spoilt ? -1 : n, spoilt ? -1 : c, eps]);
+  }, [cells, bright, strong, spoilt ? -1 : n, spoilt ? -1 : c, eps, evaluating, steps]);
 
   const tableDigits = useMemo(() => {
-    const scale = Math.sqrt(blocks.var.reduce((a, v) => Math.max(a, v), 0));
-    const least = Math.min(4, Math.max(2, decimals(scale), decimals(scale * scale)));
+    const most = blocks.var.reduce((a, v) => Math.max(a, v), 0);
+    const least = Math.max(decimals(Math.sqrt(most)) ?? 9, decimals(most) ?? 9);
+    if (least > 6 || blocks.mean.some((m) => Math.abs(m) >= 1e7)) return null;
     return fewestDigits(least, (d) => blocks.var.every((v, k) => k >= 256 || addsUp([within[k], between[k]], v, d))) ?? least;
   }, [blocks]);
 
@@ -306,21 +311,20 @@ function Square({ model, name, root }) {
     paint(canvas, one, [slope[kSel]], [offset[kSel]], { x: [0], y: [0], width: w, height: h }, ratio);
   };
 
-  const code = layerCode(point, N, C, positions.length);
+  const code = layerCode(point, N, C, positions.length, { eps, affine: isAffine, evaluated });
   const lastGroups = useRef(usualGroups(C));
   if (where === "group_norm") lastGroups.current = g;
-  const isGroupNorm = b === N && g === lastGroups.current;
   /** @type {[string, Point, boolean][]} */
   const buttons = [
-    [words.names.batch_norm, { b: 1, g: C }, b === 1 && g === C],
-    [words.names.layer_norm, { b: N, g: 1 }, b === N && g === 1],
-    [words.names.instance_norm, { b: N, g: C }, b === N && g === C],
-    [words.names.group_norm, { b: N, g: lastGroups.current }, isGroupNorm],
+    [words.names.batch_norm, { b: 1, g: C }, where === "batch_norm"],
+    [words.names.layer_norm, { b: N, g: 1 }, where === "layer_norm"],
+    [words.names.instance_norm, { b: N, g: C }, where === "instance_norm"],
+    [words.names.group_norm, { b: N, g: lastGroups.current }, where === "group_norm"],
   ];
 
   const summary = [
     `${fullName}.`, `${whole(b * g)} ${words.statistics(b * g)} × ${whole(size * S)} ${words.valuesEach}.`, verdict,
-    spoilt ? noticeText(words, changed, own, N * C) : "", `${pickText}: ${fixed(xv, 2)} → ${fixed(worked.output, 2)}.`,
+    spoilt ? noticeText(words, changed, own, N * C) : "", `${pickText}: ${showValue(xv)} → ${fixed(worked.output, 2)}.`,
   ].filter(Boolean).join(" ");
 
   const domain = useMemo(() => {
@@ -328,7 +332,7 @@ function Square({ model, name, root }) {
     const reach = (/** @type {typeof rows} */ table) => table.mean.reduce((most, m, i) => Math.max(most, Math.abs(m) + Math.sqrt(table.var[i])), 0);
     return Math.max(1.6, Math.min(2.6, Math.max(reach(rows), reach(columns))));
   }, [content]);
-  const shared = { at, point, picked: /** @type {[number, number]} */ ([n, c]), domain, words, names, pictures, spoilt: /** @type {[number | null, number | null]} */ ([bright, strong]), onPick: pick };
+  const shared = { point, picked: /** @type {[number, number]} */ ([n, c]), domain, words, names, pictures, spoilt: /** @type {[number | null, number | null]} */ ([bright, strong]), onPick: pick };
 
   return (
     <>
@@ -336,36 +340,34 @@ function Square({ model, name, root }) {
         <strong>{model.get("title") || words.title}</strong>
         <span>{positions.length ? words.lead.before : words.lead.beforeValues}<b>{words.lead.drag}</b>{words.lead.after}</span>
       </figcaption>
-      <div class="gn-stage">
+      <div class="gn-grid">
         <div class="gn-presets" role="group" aria-label={words.buttons}>
           {buttons.map(([text, to, on]) => (
             <button key={text} type="button" class="gn-button" aria-pressed={on} onClick={() => { setTouched(true); go(to); }}>{text}</button>
           ))}
         </div>
-        <div class="gn-tables">
-          <div ref={column}>
-            <CellTable
-              {...shared} rows={margins[0].rows} columns={margins[0].columns} label={words.beforeTable}
-              title={<><i>x</i> {words.before(N, C, positions)}</>} canvas={(element) => { canvases.current[0] = element; }}
-              controls={{ onPoint: go, onSpoil: spoil, valueText: `${fullName}: ${words.detail(b, g)}`, pickText, fresh: !touched, onTouched: () => setTouched(true) }}
-            />
-          </div>
-          <div>
-            <CellTable
-              {...shared} rows={margins[1].rows} columns={margins[1].columns} label={words.afterTable}
-              title={<><i>{symbol}</i> {evaluated ? words.afterRunning : isAffine ? words.afterAffine : words.after}</>}
-              canvas={(element) => { canvases.current[1] = element; }} marks={noticed && { noticed, factor }}
-            />
-          </div>
+        <div class="gn-tables" ref={column}>
+          <CellTable
+            {...shared} at={at} rows={margins[0].rows} columns={margins[0].columns} label={words.beforeTable}
+            title={<><i>x</i> {narrow ? words.beforeShort(N, C) : words.before(N, C, positions)}</>} canvas={(element) => { canvases.current[0] = element; }}
+            controls={{ onPoint: go, onSpoil: spoil, valueText: `${fullName}: ${words.detail(b, g)}`, pickText, fresh: !touched, onTouched: () => setTouched(true) }}
+          />
+          <CellTable
+            {...shared} at={headless(at, wide)} rows={margins[1].rows} columns={margins[1].columns} label={words.afterTable}
+            title={<><i>{symbol}</i> {words.after[evaluated ? "running" : isAffine ? "affine" : "plain"][narrow ? "short" : "long"]}</>}
+            canvas={(element) => { canvases.current[1] = element; }} marks={noticed && { noticed, factor }}
+          />
         </div>
-        <div class="gn-aside" ref={aside}>
+        <div class="gn-aside">
           <div class="gn-point">
             <p class="gn-name">{words.names[where]}</p>
-            <p class="gn-detail">{words.detail(b, g)}</p>
+            <p class={`gn-detail${words.detail(N, C).length > 34 ? " gn-long" : ""}`}>{words.detail(b, g)}</p>
             <p class="gn-verdict">{verdict}</p>
           </div>
-          <SquareMap N={N} C={C} point={point} width={widths[1]} words={words} label={words.mapNow(fullName)} inked={inkOf} onPoint={(to) => { setTouched(true); go(to); }} />
-          <p class="gn-note gn-map-note">{spoilt ? words.mapSpoilt : words.mapLegend}</p>
+          <div class="gn-map-box" ref={aside}>
+            <SquareMap N={N} C={C} point={point} width={widths[1]} words={words} label={words.mapNow(fullName)} inked={inkOf} onPoint={(to) => { setTouched(true); go(to); }} />
+            <p class="gn-note">{spoilt ? words.mapSpoilt : words.mapLegend}</p>
+          </div>
           <div class="gn-sliders">
             <DivisorSlider label={words.blocks} symbol="b" size={N} value={b} each={words.perBlock(perBlock)} valueText={`${words.count.blocks(b)}, ${words.perBlock(perBlock)}`} onChange={(to) => { setTouched(true); go({ b: to, g }); }} />
             <DivisorSlider label={words.groups} symbol="g" size={C} value={g} each={words.perGroup(perGroup)} valueText={`${words.count.groups(g)}, ${words.perGroup(perGroup)}`} onChange={(to) => { setTouched(true); go({ b, g: to }); }} />
@@ -378,28 +380,24 @@ function Square({ model, name, root }) {
             <div><dd>{whole(N * C * S)}</dd><dt>{words.valuesAlways}</dt></div>
           </dl>
         </div>
-      </div>
 
-      <div class="gn-row gn-work">
         <section class="gn-block-section">
           <h3>{words.workedTitle(block + 1, b * g)} <span>{words.workedSize(size, S)}</span></h3>
           <div class="gn-value">
             <div class="gn-zooms">
-              <Zoom draw={zoom(look.before)} sheet={sheet} at={zoomAt} caption={`x = ${fixed(xv, 2)}`} label={words.zoomBefore} onPick={(row, col) => pickPosition(sheet, row, col, set)} />
+              <Zoom draw={zoom(look.before)} sheet={sheet} at={zoomAt} caption={`x = ${showValue(xv)}`} label={words.zoomBefore} onPick={(row, col) => pickPosition(sheet, row, col, set)} />
               <span aria-hidden="true">→</span>
               <Zoom draw={zoom(look.after)} sheet={sheet} at={zoomAt} caption={`${symbol} = ${fixed(worked.output, 2)}`} label={words.zoomAfter} onPick={(row, col) => pickPosition(sheet, row, col, set)} />
             </div>
             <Formulas worked={worked} cells={size} most={evaluated ? Math.max(...used.var) : blocks.var.reduce((a, v) => Math.max(a, v), 0)} words={words} />
           </div>
-          <BlockCells cells={blockCells} of={size} mean={worked.mean} sd={Math.sqrt(worked.variance)} running={evaluated} words={words} width={Math.min(Math.max(widths[0], 200), widths[2])} />
+          <BlockCells cells={blockCells} of={size} mean={worked.mean} sd={Math.sqrt(worked.variance)} running={evaluated} words={words} width={Math.min(Math.max(wide ? widths[0] / 2 : widths[0], 200), 560)} />
         </section>
         <section class="gn-histogram-section">
           <ValueHistogram before={histograms[0]} after={histograms[1]} line={content.line} afterSymbol={symbol} words={words} />
         </section>
-      </div>
 
-      <div class="gn-row gn-try">
-        <section>
+        <section class="gn-spoil-section">
           <h3>{words.spoil}</h3>
           <div class="gn-buttons">
             <button type="button" class="gn-button" aria-pressed={bright !== null} onClick={() => spoil(bright === null ? n : null, strong)}>{words.brighten((bright ?? n) + 1, FACTOR)}</button>
@@ -411,17 +409,13 @@ function Square({ model, name, root }) {
             )}
           </p>
         </section>
-        <section>
+        <section class="gn-mode-section">
           <fieldset class="gn-mode" disabled={!keeps}>
             <legend>{words.mode}</legend>
             <label><input type="radio" checked={!evaluated} onChange={() => set({ evaluating: false })} /> {words.training}</label>
             <label><input type="radio" checked={evaluated} onChange={() => set({ evaluating: true })} /> {words.evaluation}</label>
           </fieldset>
           <p class="gn-notice">{!keeps ? words.sameText : evaluated ? words.evaluationText(steps) : words.trainingText}</p>
-          <label class="gn-steps" data-on={evaluated}>
-            <span>{words.steps}</span>
-            <input type="range" min={0} max={MOST_STEPS} step={1} value={steps} disabled={!evaluated} onInput={(event) => set({ steps: Number(event.currentTarget.value) })} />
-          </label>
         </section>
       </div>
 
@@ -441,6 +435,13 @@ function Square({ model, name, root }) {
   );
 }
 
+/** What a layer keeps after some steps on one batch. @param {import("./moments.js").Moments} blocks @param {number} steps */
+function trained(blocks, steps) {
+  let kept = untrained(blocks.columns);
+  for (let step = 0; step < steps; step++) kept = track(kept, blocks, MOMENTUM);
+  return kept;
+}
+
 /** @param {import("./tensor.js").Sheet} sheet @param {number} row @param {number} column @param {(traits: Record<string, unknown>) => void} set */
 function pickPosition(sheet, row, column, set) {
   const position = sheet.index[row * sheet.columns + column];
@@ -455,7 +456,7 @@ function noticeText(words, changed, own, cells) {
 
 /** γ and β of the picked channel, and ε. @param {{state: State, set: (traits: Record<string, unknown>) => void, words: any}} props */
 function Parameters({ state, set, words }) {
-  const { weight, bias, c, eps } = state;
+  const { weight, bias, c, eps, steps } = state;
   const changed = (/** @type {number[]} */ values, /** @type {number} */ value) => values.map((old, i) => (i === c ? value : old));
   const power = eps > 0 ? Math.log10(eps) : -9;
   const slider = (/** @type {string} */ label, /** @type {number} */ value, /** @type {number} */ min, /** @type {number} */ max, /** @type {number} */ step, /** @type {string} */ text, /** @type {(value: number) => void} */ change) => (
@@ -470,7 +471,8 @@ function Parameters({ state, set, words }) {
       {slider(words.gamma(c + 1), weight[c], -2, 2, 0.05, fixed(weight[c], 2), (v) => set({ weight: changed(weight, v) }))}
       {slider(words.beta(c + 1), bias[c], -2, 2, 0.05, fixed(bias[c], 2), (v) => set({ bias: changed(bias, v) }))}
       {slider(words.epsilon, power, -8, 1, 0.5, short(eps), (v) => set({ eps: Number((10 ** v).toPrecision(3)) }))}
-      <button type="button" class="gn-button" onClick={() => set({ weight: [], bias: [], eps: 1e-5 })}>{words.reset}</button>
+      {slider(words.steps, steps, 0, MOST_STEPS, 1, whole(steps), (v) => set({ steps: v }))}
+      <button type="button" class="gn-button" onClick={() => set({ weight: [], bias: [], eps: 1e-5, steps: 10 })}>{words.reset}</button>
     </div>
   );
 }

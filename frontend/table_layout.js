@@ -50,6 +50,18 @@ export function layout(width, N, C, sheet, pictures) {
 }
 
 /**
+ * The same table without heads, for the second one: moved left where it stands beside the first, up where it stands below.
+ * @param {Layout} at @param {boolean} beside @returns {Layout}
+ */
+export function headless(at, beside) {
+  const left = beside ? at.left - 8 : 0, up = beside ? 0 : 16;
+  return {
+    ...at, head: 0, left: at.left - left, right: at.right - left, width: at.width - left,
+    top: at.top - up, bottom: at.bottom - up, height: at.height - up,
+  };
+}
+
+/**
  * Where each of `count` pictures begins when the axis is cut into `blocks`: pieces of a block lie close, in its middle.
  * @param {number} count @param {number} blocks @param {number} pitch @param {number} size @param {number} seam
  * @returns {Float64Array} from the lattice's edge

@@ -24,8 +24,8 @@ export function ValueHistogram({ before, after, line, afterSymbol, words }) {
     </svg>
   );
   const place = (/** @type {number} */ t) => ({ left: `${50 + (50 * t) / RANGE}%` });
-  const low = line.center - RANGE * line.unit, high = line.center + RANGE * line.unit;
-  const own = line.shared ? [] : ticks(low, high, 3);
+  const reach = 0.88 * RANGE * line.unit; // a number at the very end would stick out
+  const own = line.shared ? [] : ticks(line.center - reach, line.center + reach, 3);
   return (
     <div class="gn-histogram" role="img" aria-label={words.histogram}>
       <p aria-hidden="true"><span>{words.histogramBefore}</span><span class="gn-key">{words.pickedBlock}</span></p>

@@ -1,6 +1,6 @@
 // The block of the picked cell, worked out: its μ, its σ² in two parts, one value's x̂ with the numbers in the formula.
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { addsUp, decimals, fewestDigits, fixed, worksOut } from "./numbers.js";
+import { addsUp, decimals, fewestDigits, fixed, scientific, worksOut } from "./numbers.js";
 
 /**
  * @typedef {{
@@ -13,24 +13,27 @@ import { addsUp, decimals, fewestDigits, fixed, worksOut } from "./numbers.js";
 export function Formulas({ worked, cells, most, words }) {
   const { mean, within, between, variance, running, eps, value, normalized, gamma, beta, output } = worked;
   const shown = 2; // decimals of the result
-  const least = Math.max(2, decimals(Math.sqrt(variance)), decimals(variance));
+  const sizes = [Math.sqrt(variance), variance, Math.max(Math.abs(mean), Math.abs(value)) >= 1e7 ? Infinity : 1].map(decimals);
+  const plain = sizes.every((size) => size !== null);
+  const least = Math.max(2, ...sizes.map((size) => size ?? 0));
   const formula = (/** @type {number} */ x, /** @type {number} */ m, /** @type {number} */ v) => (x - m) / Math.sqrt(v + eps);
   const sums = (/** @type {number} */ d) => running || addsUp([within, between], variance, d);
-  const exact = fewestDigits(least, (d) => sums(d) && worksOut([value, mean, variance], formula, d, shown));
+  const exact = plain ? fewestDigits(least, (d) => sums(d) && worksOut([value, mean, variance], formula, d, shown)) : null;
   const digits = exact ?? fewestDigits(least, sums) ?? least;
-  const signed = (/** @type {number} */ v, /** @type {number} */ d) => (v < 0 ? `(${fixed(v, d)})` : fixed(v, d));
+  const show = (/** @type {number} */ v) => (plain ? fixed(v, digits) : scientific(v));
+  const signed = (/** @type {number} */ v, text = show(v)) => (v < 0 ? `(${text})` : text);
   const equals = exact === null ? "≈" : "=";
   const affine = gamma !== 1 || beta !== 0;
   return (
     <dl class="gn-formulas">
       <div>
         <dt>μ</dt>
-        <dd>= <b>{fixed(mean, digits)}</b> <small>{running ? words.running : words.ofCells(cells)}</small></dd>
+        <dd>= <b>{show(mean)}</b> <small>{running ? words.running : words.ofCells(cells)}</small></dd>
       </div>
       <div>
         <dt>σ²</dt>
         <dd>
-          {running ? <>= <b>{fixed(variance, digits)}</b></> : <>= {fixed(within, digits)} + {fixed(between, digits)} = <b>{fixed(variance, digits)}</b></>}
+          {running ? <>= <b>{show(variance)}</b></> : <>= {show(within)} + {show(between)} {plain ? "=" : "≈"} <b>{show(variance)}</b></>}
           {" "}<small>{running ? words.runningVariance : words.withinBetween}</small>
         </dd>
       </div>
@@ -42,16 +45,16 @@ export function Formulas({ worked, cells, most, words }) {
         <dt>x̂</dt>
         <dd>
           = <span class="gn-fraction">
-            <span>{fixed(value, digits)} − {signed(mean, digits)}</span>
+            <span>{show(value)} − {signed(mean)}</span>
             <span class="gn-sr"> / </span>
-            <span><span class="gn-root">√</span><span class="gn-under">{fixed(variance, digits)} + ε</span></span>
+            <span><span class="gn-root">√</span><span class="gn-under">{show(variance)} + ε</span></span>
           </span> {equals} <b>{fixed(normalized, shown)}</b>
         </dd>
       </div>
       {affine && (
         <div>
           <dt>y</dt>
-          <dd>= {fixed(gamma, 2)} · {signed(normalized, shown)} + {signed(beta, 2)} = <b>{fixed(output, shown)}</b> <small>γ x̂ + β</small></dd>
+          <dd>= {fixed(gamma, 2)} · {signed(normalized, fixed(normalized, shown))} + {signed(beta, fixed(beta, 2))} = <b>{fixed(output, shown)}</b> <small>γ x̂ + β</small></dd>
         </div>
       )}
     </dl>
@@ -68,7 +71,7 @@ export function BlockCells({ cells, of, mean, sd, running, words, width }) {
   const height = 84, label = 56, room = Math.max(60, width - label);
   const limit = Math.max(...cells.map((cell) => Math.abs(cell.mean - mean) + cell.sd), sd, 1e-300) * 1.06;
   const y = (/** @type {number} */ v) => height / 2 - ((v - mean) / limit) * (height / 2 - 2);
-  const step = Math.min(28, room / cells.length);
+  const step = Math.min(44, room / cells.length);
   const end = step * cells.length;
   const caption = cells.length < of ? words.cellsShown(cells.length, of) : words.cells(of);
   const apart = Math.abs(y(mean + sd) - y(mean)) > 13;

@@ -17,9 +17,12 @@ export const square = {
   before: (/** @type {number} */ N, /** @type {number} */ C, /** @type {number[]} */ positions) =>
     `${plural(N, "sample")} × ${plural(C, "channel")}` +
     (positions.length ? `, ${positions.map(whole).join(" × ")} values each` : ", one value each"),
-  after: "normalized: every block has mean 0 and variance 1",
-  afterAffine: "normalized, then scaled by γ and shifted by β",
-  afterRunning: "normalized with the running statistics",
+  beforeShort: (/** @type {number} */ N, /** @type {number} */ C) => `${plural(N, "sample")} × ${plural(C, "channel")}`,
+  after: {
+    plain: { long: "normalized: every block has mean 0 and variance 1", short: "each block: mean 0, variance 1" },
+    affine: { long: "normalized, then scaled by γ and shifted by β", short: "normalized, × γ, + β" },
+    running: { long: "normalized with the running statistics", short: "by the running statistics" },
+  },
   beforeTable: "The table before",
   afterTable: "The table after",
   means: "mean ± sd",
@@ -51,18 +54,18 @@ export const square = {
   detail: (/** @type {number} */ b, /** @type {number} */ g) => `${plural(b, "sample block")}, ${plural(g, "channel group")}`,
   verdict: (/** @type {number} */ b, /** @type {number} */ g, /** @type {number} */ N, /** @type {number} */ C, /** @type {number} */ values) => {
     if (values === 1) return "A block of one value has no spread: every value comes out as 0.";
-    if (b === 1 && g === 1) return "Nothing is cut apart: samples and channels keep all their differences.";
     const same = " with the same mean and spread. ";
-    if (b === 1 && g === C) return `Every channel comes out${same}Samples keep their differences.`;
-    if (b === N && g === 1) return `Every sample comes out${same}Channels keep their differences.`;
     if (b === N && g === C) return `Every channel of every sample comes out${same}`.trim();
-    if (b === 1) return `Every ${C / g} channels come out${same}Samples keep their differences.`;
-    if (g === 1) return `Every ${N / b} samples come out${same}Channels keep their differences.`;
+    if (b === N && g === 1) return `Every sample comes out${same}Channels keep their differences.`;
     if (b === N) return `In every sample, each ${C / g} channels come out${same}`.trim();
+    if (b === 1 && g === C) return `Every channel comes out${same}Samples keep their differences.`;
+    if (b === 1 && g === 1) return "Nothing is cut apart: samples and channels keep all their differences.";
+    if (b === 1) return `Every ${C / g} channels come out${same}Samples keep their differences.`;
     if (g === C) return `In every channel, each ${N / b} samples come out${same}`.trim();
+    if (g === 1) return `Every ${N / b} samples come out${same}Channels keep their differences.`;
     return `Every ${N / b} samples × ${C / g} channels come out${same}`.trim();
   },
-  evaluated: "Evaluation: blocks no longer measure themselves, so no mean or spread is promised.",
+  evaluated: "Evaluation: no block measures itself any more, so no mean and no spread is promised.",
 
   // the map and the sliders
   mapNow: (/** @type {string} */ name) => `Map of all points: right, more channel groups; down, more sample blocks. Now at ${name}.`,
@@ -92,14 +95,14 @@ export const square = {
   histogramBefore: "before, x",
   histogramAfter: "after, ",
   pickedBlock: "picked block",
-  scale: "color and place: the value",
+  scale: "color = value",
   scaleBefore: "x",
   scaleAfter: "after",
 
   // one block, worked out
   workedTitle: (/** @type {number} */ block, /** @type {number} */ blocks) => `Block ${whole(block)} of ${whole(blocks)}`,
   workedSize: (/** @type {number} */ cells, /** @type {number} */ positions) =>
-    `${plural(cells, "cell")} × ${plural(positions, "value")} = ${plural(cells * positions, "value")}, one mean and one variance`,
+    `${plural(cells, "cell")} × ${whole(positions)} = ${plural(cells * positions, "value")} share one μ and σ²`,
   ofCells: (/** @type {number} */ cells) => (cells === 1 ? "mean of the cell" : `mean of ${whole(cells)} cell means`),
   running: "running mean",
   runningVariance: "running variance",
@@ -127,13 +130,13 @@ export const square = {
   and: " and ",
 
   // training and evaluation
-  mode: "Statistics",
+  mode: "Training or evaluation",
   training: "Training",
   evaluation: "Evaluation",
-  trainingText: "Every block uses its own.",
-  evaluationText: (/** @type {number} */ steps) => `Running averages, after ${plural(steps, "step")} on this batch.`,
+  trainingText: "Every block uses its own mean and variance.",
+  evaluationText: (/** @type {number} */ steps) => `All use running averages, after ${plural(steps, "step")} on this batch.`,
   sameText: "Each block lies within one sample: training and evaluation are the same.",
-  steps: "Training steps",
+  steps: "Training steps on this batch",
 
   // code
   code: "The same in code",
@@ -142,11 +145,11 @@ export const square = {
   copyLine: (/** @type {string} */ library) => `Copy the line of ${library}`,
 
   // folds
-  parameters: "γ, β and ε",
+  parameters: "γ, β, ε and the running averages",
   gamma: (/** @type {number} */ c) => `γ of channel ${c}`,
   beta: (/** @type {number} */ c) => `β of channel ${c}`,
   epsilon: "ε, added to every variance",
-  reset: "Back to γ = 1, β = 0, ε = 10⁻⁵",
+  reset: "Back to the defaults",
   table: "Statistics of each block",
   tableCaption: (/** @type {number} */ blocks, /** @type {number} */ values) =>
     `${plural(blocks, "block")}, ${plural(values, "value")} per statistic. Variance = within + between cells.`,
