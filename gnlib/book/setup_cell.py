@@ -1,4 +1,4 @@
-"""The first cell of every notebook, from ``# @title`` on; ``notebooks.py`` fills in WHEEL and SITE. It must run with no
+"""The first cell of every notebook, from its title on; ``notebooks.py`` fills in WHEEL and SITE. It must run with no
 gnlib in sight."""
 # ruff: noqa: E402
 
