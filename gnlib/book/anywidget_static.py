@@ -60,15 +60,16 @@ def shrink(state: dict[str, Any], docname: str) -> tuple[dict[str, Any], dict[st
         sources[key_of(text)] = text
         return key_of(text)
 
-    for identity, model in state["state"].items():
-        module, name, traits = model["model_module"], model["model_name"], model["state"]
-        if module == "@jupyter-widgets/base" and name == "LayoutModel":
-            continue  # html-manager's way to set CSS; the host has none
-        if module != "anywidget":
-            raise ExtensionError(
-                f"{docname}: a widget in a page must work without a kernel, and only anywidget's do: got {module}'s "
-                f"{name}; make it an anywidget, or show it in the notebooks only (cell tag remove-output)"
-            )
+    # layouts and styles are html-manager's way to set CSS; they come with every widget, and the host has none
+    widgets = {k: v for k, v in state["state"].items() if not v["model_name"].endswith(("LayoutModel", "StyleModel"))}
+    if others := sorted({model["model_name"] for model in widgets.values() if model["model_module"] != "anywidget"}):
+        raise ExtensionError(
+            f"{docname}: a widget in a page must work without a kernel, and only anywidget's do: got "
+            f"{', '.join(others)}; "
+            "make it an anywidget, or show it in the notebooks only (cell tag remove-output)"
+        )
+    for identity, model in widgets.items():
+        name, traits = model["model_name"], model["state"]
         if not traits.get("_esm"):
             raise ExtensionError(
                 f"{docname}: a widget in a page must bring its module: {traits.get('_anywidget_id', name)} has no "
@@ -164,7 +165,7 @@ def on_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, An
 def on_config(app: Sphinx, config: Config) -> None:
     """Take myst-nb's own scripts for widgets away, and add ours."""
     config.nb_ipywidgets_js = {}
-    config.html_static_path.append(str(HERE / "static"))
+    config.html_static_path = [*config.html_static_path, str(HERE / "static")]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

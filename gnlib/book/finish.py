@@ -260,11 +260,11 @@ class Cut:
         if self.memory.get(target.name) == [wanted, self._content(target)]:
             return
         options = subset.Options(flavor="woff2", layout_features=["*"], notdef_outline=True, recalc_timestamp=False)
-        font = subset.load_font(str(source), options)
-        subsetter = subset.Subsetter(options)
-        subsetter.populate(unicodes=(points & set(font.getBestCmap())) or {ord(" ")})
-        subsetter.subset(font)
-        subset.save_font(font, str(target), options)
+        with subset.load_font(str(source), options) as font:
+            subsetter = subset.Subsetter(options)
+            subsetter.populate(unicodes=(points & set(font.getBestCmap())) or {ord(" ")})
+            subsetter.subset(font)
+            subset.save_font(font, str(target), options)
         self.memory[target.name] = [wanted, self._content(target)]
 
     def _content(self, path: Path) -> str:
@@ -316,6 +316,33 @@ def cut_letters(out: Path, pages: list[str], katex: Path, cut: Cut) -> None:
         cut.font(font, out / "_static" / "katex" / "fonts" / font.name, letters)
 
 
+# ---------------------------------------------------------------------- names that change with the content
+
+ASSET = re.compile(r'((?:\.\./)*)(_static/[^"?#]+\.(?:css|js))(?:\?[^"]*)?(?=")')
+FONT = re.compile(r"url\(([^)?]+\.woff2)(?:\?[^)]*)?\)")
+
+
+def content(path: Path) -> str:
+    """Return a short hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+
+
+def stamp_fonts(css: Path) -> None:
+    """Have a style sheet ask for each font by its content, so that no browser keeps one with too few letters."""
+    text = FONT.sub(lambda m: f"url({m[1]}?v={content(css.parent / m[1])})", css.read_text("utf8"))
+    write_if_changed(css, text)
+
+
+def stamp_assets(out: Path, page: str) -> str:
+    """Have a page ask for each style sheet and script by its content: Sphinx's own stamps know the uncut files."""
+
+    def stamped(match: re.Match[str]) -> str:
+        path = out / match[2]
+        return f"{match[1]}{match[2]}?v={content(path)}" if path.is_file() else match[0]
+
+    return ASSET.sub(stamped, page)
+
+
 # ---------------------------------------------------------------------- the site
 
 
@@ -350,14 +377,18 @@ def front_page(app: Sphinx) -> str:
     )
 
 
+def write_front_page(app: Sphinx, exception: Exception | None) -> None:
+    """Write it, before sphinx-external-toc writes one without a language or a title."""
+    if exception is None and app.builder.name == "html" and app.config.root_doc != "index":
+        write_if_changed(Path(app.outdir, "index.html"), front_page(app))
+
+
 def on_finished(app: Sphinx, exception: Exception | None) -> None:
     """Finish the site; what is finished already stays as it is."""
     if exception is not None or app.builder.name != "html":
         return
     out = Path(app.outdir)
-    if app.config.root_doc != "index":  # before sphinx-external-toc writes one without a language or a title
-        write_if_changed(out / "index.html", front_page(app))
-    pages: list[str] = []
+    pages: dict[Path, str] = {}
     for path in sorted(out.rglob("*.html")):
         inside = path.relative_to(out)
         if inside.parts[0] in ("_static", "_sources") or inside == Path("index.html") != Path(
@@ -368,13 +399,18 @@ def on_finished(app: Sphinx, exception: Exception | None) -> None:
         if FINISHED not in page:
             title = re.search(r"<title>(.*?)</title>", page, re.DOTALL)
             page = finish(page, inside.as_posix(), html.unescape(title[1]).strip() if title else "")
-            path.write_text(page, "utf8")
-        pages.append(page)
+        pages[path] = page
     cut = Cut(out.parent / ".cut.json")
-    cut_icons(out, pages, cut)
+    cut_icons(out, list(pages.values()), cut)
+    stamp_fonts(out / "_static" / STYLES)
     if (out / "_static" / "katex").is_dir():
-        cut_letters(out, pages, package(Path(app.confdir, app.config.katex_root).resolve(), "katex"), cut)
+        cut_letters(
+            out, list(pages.values()), package(Path(app.confdir, app.config.katex_root).resolve(), "katex"), cut
+        )
+        stamp_fonts(out / "_static" / "katex" / "katex.css")
     cut.save()
+    for path, page in pages.items():
+        write_if_changed(path, stamp_assets(out, page))
     for pattern in UNUSED:
         for path in out.glob(pattern):
             if path.is_dir():
@@ -383,7 +419,7 @@ def on_finished(app: Sphinx, exception: Exception | None) -> None:
                 path.rmdir()
             else:
                 path.unlink()
-    referenced = "".join(pages)
+    referenced = "".join(pages.values())
     for path in out.glob("_static/widgets/*"):
         if f"widgets/{path.name}" not in referenced:
             path.unlink()  # a module of an earlier build
@@ -395,5 +431,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_js_file("gn-theme.js", loading_method="defer")
     app.connect("config-inited", on_config)
     app.connect("html-page-context", on_page, priority=950)
-    app.connect("build-finished", on_finished, priority=100)
+    app.connect("build-finished", write_front_page, priority=100)
+    app.connect("build-finished", on_finished, priority=700)  # after myst-nb has put its style sheet there
     return {"parallel_read_safe": True, "parallel_write_safe": False}

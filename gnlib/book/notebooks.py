@@ -450,7 +450,7 @@ def wheel_name(root: Path) -> str:
 def setup_cell(wheel: str, repository: address.Repository | None) -> str:
     """Return the first code cell: on Colab it installs the library, elsewhere it only looks for it."""
     text = (HERE / "setup_cell.py").read_text("utf8")
-    text = text[text.index("# @title") :]
+    text = text[text.index("\n# @title") + 1 :]
     for name, value in (("WHEEL", wheel), ("SITE", repository.wheel("") if repository else "")):
         text, count = re.subn(rf'(?m)^{name} = ""', f'{name} = "{value}"', text)
         assert count == 1, name
@@ -475,7 +475,8 @@ def on_resolved(app: Sphinx, doctree: Any, docname: str) -> None:
     executed = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
     if not executed.exists():
         raise ExtensionError(
-            f"{executed} is gone, and the notebook of {docname} is made from it: remove _build and build again"
+            f"{docname} has a kernel and was not executed: its front matter must hold jupytext's text_representation "
+            f"with format_name: myst; if it does, remove _build and build again (there is no {executed.name})"
         )
     here = app.builder.get_target_uri(docname)
     attachments: dict[str, dict[str, str]] = {}
@@ -534,10 +535,9 @@ def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed:
 DIALOG = """
 <dialog class="gn-run" aria-labelledby="gn-run-title">
 <h2 id="gn-run-title">Run this page in Colab</h2>
-<p>Download <a href="{notebook}" download>this page’s notebook</a> and
-<a href="{wheel}" download>the book’s library</a>.
+<p>Download <a href="{notebook}" download>this page’s notebook</a>{library}.
 In <a href="https://colab.research.google.com/" rel="noopener">Colab</a> choose <em>File → Upload notebook</em>,
-then drop the library into the <em>Files</em> panel on the left and run the first cell.</p>
+then {drop}run the first cell.</p>
 <form method="dialog"><button class="btn btn-sm">Close</button></form>
 </dialog>
 """
@@ -561,7 +561,11 @@ def on_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, An
     else:
         button |= {"type": "javascript", "javascript": "gn:run", "tooltip": "How to run this page as a notebook"}
         wheel = wheel_name(Path(app.confdir))
-        context["body"] += DIALOG.format(notebook=escape(file), wheel=escape(to(f"dist/{wheel}", 1)))
+        context["body"] += DIALOG.format(
+            notebook=escape(file),
+            library=f' and <a href="{escape(to(f"dist/{wheel}", 1))}" download>the book’s library</a>' if wheel else "",
+            drop="drop the library into the <em>Files</em> panel on the left and " if wheel else "",
+        )
     context["header_buttons"].insert(0, button)
     download = {
         "type": "link",
