@@ -193,3 +193,25 @@ def test_every_glossary_entry_is_used() -> None:
         assert len(re.findall(rf"\b{re.escape(term)}", words, flags=re.I)) > 1, term
     used = re.findall(r"\{term\}`(?:[^`<]*<)?([^`>]+)>?`", "".join(source(chapter) for chapter in PAGES))
     assert {term.lower() for term in used} <= {term.lower() for term in defined}
+
+
+def rows(chapter: str) -> dict[str, list[float]]:
+    """The rows of a chapter's tables that hold only numbers, by their first cell; the first of a name counts."""
+    found: dict[str, list[float]] = {}
+    for line in source(chapter).splitlines():
+        head, *row = [cell.strip().replace("−", "-") for cell in line.strip("|").split("|")]
+        if line.startswith("|") and all(re.fullmatch(r"[-+]?\d+(\.\d+)?|", cell) for cell in row):
+            found.setdefault(head, [float(cell) for cell in row if cell])
+    return found
+
+
+def test_the_papers_tables_agree_with_themselves_and_with_the_chart() -> None:
+    table = rows("chapters/group_norm")
+    batch, group = table["BatchNorm (%)"], table["GroupNorm (%)"]
+    assert table["GroupNorm - BatchNorm"] == [round(g - b, 1) for b, g in zip(batch, group, strict=True)]
+    first, *others = table["error (%)"]
+    assert table["against BatchNorm"] == [round(other - first, 1) for other in others]
+    assert (first, others[-1]) == (batch[0], group[0])
+    chart = next(cell.body for cell in cells("chapters/group_norm") if "images_per_gpu" in cell.body)
+    for drawn in (batch, group):
+        assert str(drawn) in chart
