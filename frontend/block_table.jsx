@@ -1,22 +1,23 @@
 // The numbers of every block in a real table, some rows at a time.
 import { useState } from "preact/hooks";
-import { fixed, scientific, whole } from "./numbers.js";
+import { addsUp, decimals, fewestDigits, fixed, scientific, whole } from "./numbers.js";
 
 const ROWS = 64;
 
 /**
  * @param {{
  *   N: number, C: number, point: import("./grouping.js").Point, blocks: import("./moments.js").Moments,
- *   within: Float64Array, between: Float64Array, picked: number, digits: number | null, words: any,
+ *   within: Float64Array, between: Float64Array, picked: number, words: any,
  * }} props
  */
-export function BlockTable({ N, C, point: { b, g }, blocks, within, between, picked, digits, words }) {
+export function BlockTable({ N, C, point: { b, g }, blocks, within, between, picked, words }) {
   const count = b * g;
   const [turned, setTurned] = useState(/** @type {{page: number, of: number} | null} */ (null));
   // a page that the reader turned to stays until the cut changes; otherwise the picked block is shown
   const page = turned && turned.of === count ? turned.page : Math.floor(picked / ROWS);
   const from = page * ROWS, to = Math.min(count, from + ROWS);
   const perBlock = N / b, perGroup = C / g;
+  const digits = digitsOf(blocks, within, between, from, to);
   const show = (/** @type {number} */ value) => (digits === null ? scientific(value) : fixed(value, digits));
   const rows = Array.from({ length: to - from }, (_, i) => {
     const k = from + i, n = Math.floor(k / g) * perBlock, c = (k % g) * perGroup;
@@ -58,4 +59,17 @@ export function BlockTable({ N, C, point: { b, g }, blocks, within, between, pic
       )}
     </>
   );
+}
+
+/**
+ * Decimals at which within + between = variance in every row shown; null where decimals do not fit.
+ * @param {import("./moments.js").Moments} blocks @param {Float64Array} within @param {Float64Array} between @param {number} from @param {number} to
+ */
+function digitsOf(blocks, within, between, from, to) {
+  const most = blocks.var.reduce((a, v) => Math.max(a, v), 0);
+  const sizes = [decimals(Math.sqrt(most)), decimals(most), decimals(blocks.mean.some((m) => Math.abs(m) >= 1e7) ? Infinity : 1)];
+  const least = sizes.reduce((a, size) => (a === null || size === null ? null : Math.max(a, size)), 0);
+  if (least === null) return null;
+  const rows = Array.from({ length: to - from }, (_, i) => from + i);
+  return fewestDigits(least, (d) => rows.every((k) => addsUp([within[k], between[k]], blocks.var[k], d))) ?? least;
 }

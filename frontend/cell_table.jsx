@@ -1,5 +1,5 @@
 // One table of cells: pictures, cuts, the block being read, the margins; the first one is also the control.
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { places } from "./table_layout.js";
 import { Handle } from "./handle.jsx";
 import { divisors, nearestDivisor } from "./grouping.js";
@@ -36,8 +36,8 @@ export function CellTable(props) {
   const { at, point, picked, words, controls } = props;
   const { N, C } = at;
   const [following, setFollowing] = useState(/** @type {[number, number] | null} */ (null));
-  const px = places(C, point.g, at.pitchX, at.pictureWidth, at.seam);
-  const py = places(N, point.b, at.pitchY, at.pictureHeight, at.seam);
+  const px = useMemo(() => places(C, point.g, at.pitchX, at.pictureWidth, at.seam), [point.g, at]);
+  const py = useMemo(() => places(N, point.b, at.pitchY, at.pictureHeight, at.seam), [point.b, at]);
   const ring = ringAt(at, point);
   const [ringX, ringY] = following ?? ring;
   const perGroup = C / point.g, perBlock = N / point.b;
@@ -45,7 +45,7 @@ export function CellTable(props) {
   // the block being read, and the cell in it
   const firstC = Math.floor(picked[1] / perGroup) * perGroup, firstN = Math.floor(picked[0] / perBlock) * perBlock;
   const frame = (/** @type {number} */ n, /** @type {number} */ c, /** @type {number} */ down, /** @type {number} */ across, /** @type {number} */ out) => ({
-    left: `${at.left + px[c] - out}px`, top: `${at.top + py[n] - out}px`,
+    transform: `translate(${at.left + px[c] - out}px, ${at.top + py[n] - out}px)`,
     width: `${px[c + across - 1] - px[c] + at.pictureWidth + 2 * out}px`,
     height: `${py[n + down - 1] - py[n] + at.pictureHeight + 2 * out}px`,
   });
@@ -80,27 +80,27 @@ export function CellTable(props) {
 
 /** The cut lines: the ring's own cut is solid, its copies are thin. @param {{at: Layout, point: Point, ring: [number, number] | null}} props */
 function Cuts({ at, point: { b, g }, ring }) {
-  const lines = [];
+  let lines = "";
   const over = 6;
   // where blocks are tiny, lines would hide them: marks at the edges say where the cuts are
   const edges = (/** @type {number} */ size, /** @type {number} */ from, /** @type {number} */ to) =>
     size >= 14 ? [[from - over, to + over]] : [[from - over, from - 1], [to + 1, to + over]];
   for (let j = 1; j < g; j++) {
     const x = at.left + (j * at.C * at.pitchX) / g;
-    if (!(ring && j === g - 1)) for (const [y1, y2] of edges((at.C * at.pitchX) / g, at.top, at.bottom)) lines.push(<line key={`c${j} ${y1}`} x1={x} x2={x} y1={y1} y2={y2} />);
+    if (!(ring && j === g - 1)) for (const [y1, y2] of edges((at.C * at.pitchX) / g, at.top, at.bottom)) lines += `M${x} ${y1}V${y2}`;
   }
   for (let j = 1; j < b; j++) {
     const y = at.top + (j * at.N * at.pitchY) / b;
-    if (!(ring && j === b - 1)) for (const [x1, x2] of edges((at.N * at.pitchY) / b, at.left, at.right)) lines.push(<line key={`r${j} ${x1}`} x1={x1} x2={x2} y1={y} y2={y} />);
+    if (!(ring && j === b - 1)) for (const [x1, x2] of edges((at.N * at.pitchY) / b, at.left, at.right)) lines += `M${x1} ${y}H${x2}`;
   }
   return (
     <svg class="gn-cuts" width={at.width} height={at.height} aria-hidden="true">
-      {lines}
+      <path d={lines} />
       {ring && (
-        <g class="gn-own-cut">
-          <line x1={ring[0]} x2={ring[0]} y1={g > 1 ? at.top - over : ring[1]} y2={at.bottom + 12} />
-          <line x1={b > 1 ? at.left - over : ring[0]} x2={at.right + 12} y1={ring[1]} y2={ring[1]} />
-        </g>
+        <path
+          class="gn-own-cut"
+          d={`M${ring[0]} ${g > 1 ? at.top - over : ring[1]}V${at.bottom + 12}M${b > 1 ? at.left - over : ring[0]} ${ring[1]}H${at.right + 12}`}
+        />
       )}
     </svg>
   );
@@ -147,8 +147,9 @@ function Heads({ at, names, pictures, spoilt, controls, words, px, py }) {
     return null;
   const heads = [];
   for (let n = 0; n < at.N; n++) {
-    const style = { left: 0, top: `${at.top + py[n] + at.pictureHeight / 2}px`, width: `${at.head}px` };
     const height = Math.min(at.head, at.pictureHeight);
+    const move = { transform: `translate(0, ${at.top + py[n] + at.pictureHeight / 2}px) translateY(-50%)` };
+    const style = { ...move, width: `${at.head}px` };
     const label = words.sample(n + 1, names.samples[n] ?? "");
     if (height >= 24)
       heads.push(
@@ -166,7 +167,7 @@ function Heads({ at, names, pictures, spoilt, controls, words, px, py }) {
   }
   const short = names.channels.length && names.channels.every((/** @type {string} */ text) => text.length * 7 <= at.pitchX);
   for (let c = 0; c < at.C; c++) {
-    const style = { left: `${at.left + px[c] + at.pictureWidth / 2}px`, top: `${at.top - 18}px` };
+    const style = { transform: `translate(${at.left + px[c] + at.pictureWidth / 2}px, ${at.top - 18}px) translate(-50%, -50%)` };
     const label = words.channel(c + 1, names.channels[c] ?? "");
     const text = short ? names.channels[c] : c + 1;
     if (at.pitchX >= 26)

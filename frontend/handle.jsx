@@ -70,7 +70,7 @@ export function Handle(props) {
   return (
     <div
       class={`gn-handle gn-${kind}${held ? " gn-held" : ""}`}
-      style={{ left: `${x}px`, top: `${y}px` }}
+      style={{ transform: `translate(${x}px, ${y}px)` }}
       onPointerDown={down} onPointerMove={move} onPointerUp={up} onPointerCancel={up} onLostPointerCapture={up}
       {...named}
     >

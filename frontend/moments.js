@@ -55,7 +55,8 @@ export function split(cells, point) {
   const within = new Float64Array(b * g);
   const between = new Float64Array(b * g);
   const block = new Int32Array(N * C);
-  for (let n = 0, cell = 0; n < N; n++) for (let c = 0; c < C; c++, cell++) block[cell] = blockOf(cells, point, n, c);
+  for (let n = 0, cell = 0; n < N; n++)
+    for (let c = 0; c < C; c++, cell++) block[cell] = ((n * b) / N | 0) * g + ((c * g) / C | 0);
   for (let cell = 0; cell < N * C; cell++) blocks.count[block[cell]] += cells.count[cell];
   const share = (/** @type {number} */ cell) => cells.count[cell] / Math.max(blocks.count[block[cell]], 1);
   for (let cell = 0; cell < N * C; cell++) blocks.mean[block[cell]] += share(cell) * cells.mean[cell];

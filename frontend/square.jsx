@@ -15,7 +15,7 @@ import { count } from "./histogram.js";
 import { layerCode } from "./layer_code.js";
 import { useTraits, write } from "./model.js";
 import { affine, blockOf, moments, pool, scaled, split, track, untrained } from "./moments.js";
-import { addsUp, decimals, fewestDigits, fixed, scientific, short, whole } from "./numbers.js";
+import { decimals, fixed, scientific, short, whole } from "./numbers.js";
 import { FACTOR, factorOf, whoNotices, whoNoticesAt } from "./spoil.js";
 import { SquareMap } from "./square_map.jsx";
 import { strings } from "./strings/index.js";
@@ -170,39 +170,29 @@ function Square({ model, name, root }) {
   const isAffine = weight.some((v) => v !== 1) || bias.some((v) => v !== 0);
 
   // slope and offset of every cell, from x to the color scale, before and after
-  const look = useMemo(() => {
-    const size = N * C;
-    const result = { before: [new Float64Array(size), new Float64Array(size)], after: [new Float64Array(size), new Float64Array(size)] };
+  const lookBefore = useMemo(() => {
     const { center, unit } = content.line;
-    for (let k = 0; k < size; k++) {
-      const f = factor(Math.floor(k / C), k % C);
-      result.before[0][k] = f / unit;
-      result.before[1][k] = -center / unit;
-      result.after[0][k] = f * does.scale[k];
-      result.after[1][k] = does.shift[k] - does.center[k] * does.scale[k];
-    }
-    return result;
-  }, [does, bright, strong, content]);
+    return [cells.mean.map((_, k) => factor(Math.floor(k / C), k % C) / unit), cells.mean.map(() => -center / unit)];
+  }, [bright, strong, content]);
+  const lookAfter = useMemo(() => [
+    does.scale.map((scale, k) => factor(Math.floor(k / C), k % C) * scale),
+    does.shift.map((shift, k) => shift - does.center[k] * does.scale[k]),
+  ], [does, bright, strong]);
+  const look = useMemo(() => ({ before: lookBefore, after: lookAfter }), [lookBefore, lookAfter]);
 
-  const margins = useMemo(() => {
-    const moved = ([slope, offset] = look.before) => ({
-      ...cells, mean: cells.mean.map((m, k) => slope[k] * m + offset[k]), var: cells.var.map((v, k) => slope[k] ** 2 * v),
-    });
-    const both = [moved(look.before), moved(look.after)].map((table) => ({ rows: pool(table, { b: N, g: 1 }), columns: pool(table, { b: 1, g: C }) }));
-    return both;
-  }, [look]);
+  const margins = [useMemo(() => marginsOf(cells, lookBefore), [lookBefore]), useMemo(() => marginsOf(cells, lookAfter), [lookAfter])];
 
   const kSel = n * C + c, block = blockOf(cells, point, n, c);
-  const histograms = useMemo(() => {
-    const range = /** @type {[number, number]} */ ([-RANGE, RANGE]);
-    return [look.before, look.after].map(([slope, offset]) => {
-      const all = new Float64Array(BINS), picked = new Float64Array(BINS);
-      for (let k = 0; k < N * C; k++)
-        count(blockOf(cells, point, Math.floor(k / C), k % C) === block ? picked : all, x, k * S, (k + 1) * S, 0, slope[k], offset[k], range);
-      for (let i = 0; i < BINS; i++) all[i] += picked[i];
-      return { all, picked };
-    });
-  }, [look, block, b, g]);
+  const inBlock = useMemo(() => {
+    const inside = new Uint8Array(N * C);
+    const firstN = Math.floor(n / (N / b)) * (N / b), firstC = Math.floor(c / (C / g)) * (C / g);
+    for (let i = firstN; i < firstN + N / b; i++) inside.fill(1, i * C + firstC, i * C + firstC + C / g);
+    return inside;
+  }, [block, b, g, N, C]);
+  const histograms = [
+    useMemo(() => histogramOf(content, lookBefore, inBlock), [lookBefore, inBlock]),
+    useMemo(() => histogramOf(content, lookAfter, inBlock), [lookAfter, inBlock]),
+  ];
 
   // ---- layout
   const column = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -279,13 +269,6 @@ function Square({ model, name, root }) {
     };
   }, [cells, bright, strong, spoilt ? -1 : n, spoilt ? -1 : c, eps, evaluating, steps]);
 
-  const tableDigits = useMemo(() => {
-    const most = blocks.var.reduce((a, v) => Math.max(a, v), 0);
-    const least = Math.max(decimals(Math.sqrt(most)) ?? 9, decimals(most) ?? 9);
-    if (least > 6 || blocks.mean.some((m) => Math.abs(m) >= 1e7)) return null;
-    return fewestDigits(least, (d) => blocks.var.every((v, k) => k >= 256 || addsUp([within[k], between[k]], v, d))) ?? least;
-  }, [blocks]);
-
   const pick = (/** @type {number} */ toN, /** @type {number} */ toC, /** @type {number} */ across, /** @type {number} */ down) => {
     /** @type {Record<string, unknown>} */
     const traits = { sample: toN, channel: toC };
@@ -303,8 +286,8 @@ function Square({ model, name, root }) {
   const zoom = (/** @type {Float64Array[]} */ [slope, offset]) => (/** @type {HTMLCanvasElement} */ canvas) => {
     const ratio = window.devicePixelRatio || 1;
     const w = zoomSize, h = Math.round(zoomSize * Math.max(0.3, Math.min(1.4, sheet.rows / sheet.columns)));
-    canvas.width = Math.round(w * ratio);
-    canvas.height = Math.round(h * ratio);
+    const pixels = { width: Math.round(w * ratio), height: Math.round(h * ratio) };
+    if (canvas.width !== pixels.width || canvas.height !== pixels.height) Object.assign(canvas, pixels);
     canvas.style.width = `${w}px`;
     canvas.style.height = `${h}px`;
     const one = { N: 1, C: 1, S, x: x.subarray(kSel * S, (kSel + 1) * S), sheet };
@@ -385,9 +368,9 @@ function Square({ model, name, root }) {
           <h3>{words.workedTitle(block + 1, b * g)} <span>{words.workedSize(size, S)}</span></h3>
           <div class="gn-value">
             <div class="gn-zooms">
-              <Zoom draw={zoom(look.before)} sheet={sheet} at={zoomAt} caption={`x = ${showValue(xv)}`} label={words.zoomBefore} onPick={(row, col) => pickPosition(sheet, row, col, set)} />
+              <Zoom draw={zoom(lookBefore)} sheet={sheet} at={zoomAt} caption={`x = ${showValue(xv)}`} label={words.zoomBefore} onPick={(row, col) => pickPosition(sheet, row, col, set)} />
               <span aria-hidden="true">→</span>
-              <Zoom draw={zoom(look.after)} sheet={sheet} at={zoomAt} caption={`${symbol} = ${fixed(worked.output, 2)}`} label={words.zoomAfter} onPick={(row, col) => pickPosition(sheet, row, col, set)} />
+              <Zoom draw={zoom(lookAfter)} sheet={sheet} at={zoomAt} caption={`${symbol} = ${fixed(worked.output, 2)}`} label={words.zoomAfter} onPick={(row, col) => pickPosition(sheet, row, col, set)} />
             </div>
             <Formulas worked={worked} cells={size} most={evaluated ? Math.max(...used.var) : blocks.var.reduce((a, v) => Math.max(a, v), 0)} words={words} />
           </div>
@@ -428,11 +411,32 @@ function Square({ model, name, root }) {
         {() => <Parameters state={state} set={set} words={words} />}
       </Fold>
       <Fold summary={words.table}>
-        {() => <BlockTable N={N} C={C} point={point} blocks={blocks} within={within} between={between} picked={block} digits={tableDigits} words={words} />}
+        {() => <BlockTable N={N} C={C} point={point} blocks={blocks} within={within} between={between} picked={block} words={words} />}
       </Fold>
       <Summary text={summary} />
     </>
   );
+}
+
+/**
+ * Moments of every row and column of the table, in units of the color scale.
+ * @param {import("./moments.js").Moments} cells @param {Float64Array[]} look
+ */
+function marginsOf(cells, [slope, offset]) {
+  const moved = { ...cells, mean: cells.mean.map((m, k) => slope[k] * m + offset[k]), var: cells.var.map((v, k) => slope[k] ** 2 * v) };
+  return { rows: pool(moved, { b: cells.rows, g: 1 }), columns: pool(moved, { b: 1, g: cells.columns }) };
+}
+
+/**
+ * Counts of all values, and of those of the picked block.
+ * @param {{N: number, C: number, S: number, x: Float64Array}} content @param {Float64Array[]} look @param {Uint8Array} inBlock
+ */
+function histogramOf({ N, C, S, x }, [slope, offset], inBlock) {
+  const range = /** @type {[number, number]} */ ([-RANGE, RANGE]);
+  const all = new Float64Array(BINS), picked = new Float64Array(BINS);
+  for (let k = 0; k < N * C; k++) count(inBlock[k] ? picked : all, x, k * S, (k + 1) * S, 0, slope[k], offset[k], range);
+  for (let i = 0; i < BINS; i++) all[i] += picked[i];
+  return { all, picked };
 }
 
 /** What a layer keeps after some steps on one batch. @param {import("./moments.js").Moments} blocks @param {number} steps */

@@ -1,4 +1,5 @@
 // The map of all legal points: each drawn as the table cut that way, its ink saying who shares (or who notices).
+import { useMemo } from "preact/hooks";
 import { divisors, place } from "./grouping.js";
 
 /** @typedef {import("./grouping.js").Point} Point */
@@ -37,10 +38,11 @@ export function SquareMap({ N, C, point, width, words, label, inked, onPoint }) 
     });
   };
 
-  const glyphs = rows.flatMap((b) => columns.map((g) => (
-    <Glyph key={`${b} ${g}`} x={x(g)} y={y(b)} width={glyphW} height={glyphH} b={b} g={g} inked={inked}
-      here={b === point.b && g === point.g} named={place({ b, g }, N, C) !== "unnamed"} />
-  )));
+  // drawn anew only when the ink changes, not whenever the point does
+  const glyphs = useMemo(
+    () => rows.flatMap((b) => columns.map((g) => ({ b, g, ...glyph({ b, g }, x(g), y(b), glyphW, glyphH, inked) }))),
+    [inked, N, C, w],
+  );
 
   /** @type {[string, number, number, "start" | "middle" | "end"][]} */
   const labels = [];
@@ -69,7 +71,13 @@ export function SquareMap({ N, C, point, width, words, label, inked, onPoint }) 
         <text key={`b${b}`} class={b === point.b ? "gn-on" : ""} x={left - 2} y={y(b) + 4} text-anchor="end">{b}</text>
       ))}
       <path class="gn-edges" d={`M${x(1)} ${y(1)}H${x(lastG)}V${y(lastB)}H${x(1)}z`} />
-      {glyphs}
+      {glyphs.map(({ b, g, ink, ground }) => (
+        <g key={`${b} ${g}`} class={`gn-glyph${b === point.b && g === point.g ? " gn-on" : ""}${place({ b, g }, N, C) === "unnamed" ? " gn-unnamed" : ""}`}>
+          <rect x={x(g) - glyphW / 2 - 4} y={y(b) - glyphH / 2 - 4} width={glyphW + 8} height={glyphH + 8} class="gn-clear" />
+          <path class="gn-ground" d={ground} />
+          <path class="gn-ink" d={ink} />
+        </g>
+      ))}
       <rect class="gn-here" rx={4} width={glyphW + 10} height={glyphH + 10}
         style={{ transform: `translate(${x(point.g) - glyphW / 2 - 5}px, ${y(point.b) - glyphH / 2 - 5}px)` }} />
       {labels.map(([where, lx, ly, anchor]) => (
@@ -84,14 +92,17 @@ export function SquareMap({ N, C, point, width, words, label, inked, onPoint }) 
 }
 
 /**
- * @param {{x: number, y: number, width: number, height: number, b: number, g: number, here: boolean, named: boolean,
- *   inked: (point: Point, block: number) => boolean}} props
+ * A small table cut at a point, as two paths: the blocks that are inked, and the others.
+ * @param {Point} point @param {number} x its middle @param {number} y @param {number} width @param {number} height
+ * @param {(point: Point, block: number) => boolean} inked
  */
-function Glyph({ x, y, width, height, b, g, here, named, inked }) {
+function glyph({ b, g }, x, y, width, height, inked) {
   const left = x - width / 2, top = y - height / 2;
   const shownB = Math.min(b, FINEST), shownG = Math.min(g, FINEST);
   const w = width / shownG, h = height / shownB;
   const gapX = Math.min(1.5, w * 0.3), gapY = Math.min(1.5, h * 0.3);
+  const round = (/** @type {number} */ v) => Math.round(v * 100) / 100;
+  const shape = `h${round(w - gapX)}v${round(h - gapY)}h${round(gapX - w)}z`;
   let ink = "", ground = "";
   for (let i = 0; i < shownB; i++)
     for (let j = 0; j < shownG; j++) {
@@ -99,15 +110,9 @@ function Glyph({ x, y, width, height, b, g, here, named, inked }) {
       let filled = false;
       for (let r = Math.floor((i * b) / shownB); r < Math.floor(((i + 1) * b) / shownB) && !filled; r++)
         for (let c = Math.floor((j * g) / shownG); c < Math.floor(((j + 1) * g) / shownG) && !filled; c++) filled = inked({ b, g }, r * g + c);
-      const path = `M${(left + j * w + gapX / 2).toFixed(2)} ${(top + i * h + gapY / 2).toFixed(2)}h${(w - gapX).toFixed(2)}v${(h - gapY).toFixed(2)}h${(gapX - w).toFixed(2)}z`;
+      const path = `M${round(left + j * w + gapX / 2)} ${round(top + i * h + gapY / 2)}${shape}`;
       if (filled) ink += path;
       else ground += path;
     }
-  return (
-    <g class={`gn-glyph${here ? " gn-on" : ""}${named ? "" : " gn-unnamed"}`}>
-      <rect x={left - 4} y={top - 4} width={width + 8} height={height + 8} class="gn-clear" />
-      <path class="gn-ground" d={ground} />
-      <path class="gn-ink" d={ink} />
-    </g>
-  );
+  return { ink, ground };
 }
