@@ -1,6 +1,6 @@
 // The numbers of every block in a real table, some rows at a time.
 import { useState } from "preact/hooks";
-import { addsUp, decimals, fewestDigits, fixed, scientific, whole } from "./numbers.js";
+import { decimals, fixed, scientific, whole } from "./numbers.js";
 
 const ROWS = 64;
 
@@ -17,7 +17,7 @@ export function BlockTable({ N, C, point: { b, g }, blocks, within, between, pic
   const page = turned && turned.of === count ? turned.page : Math.floor(picked / ROWS);
   const from = page * ROWS, to = Math.min(count, from + ROWS);
   const perBlock = N / b, perGroup = C / g;
-  const digits = digitsOf(blocks, within, between, from, to);
+  const digits = digitsOf(blocks);
   const show = (/** @type {number} */ value) => (digits === null ? scientific(value) : fixed(value, digits));
   const rows = Array.from({ length: to - from }, (_, i) => {
     const k = from + i, n = Math.floor(k / g) * perBlock, c = (k % g) * perGroup;
@@ -61,15 +61,9 @@ export function BlockTable({ N, C, point: { b, g }, blocks, within, between, pic
   );
 }
 
-/**
- * Decimals at which within + between = variance in every row shown; null where decimals do not fit.
- * @param {import("./moments.js").Moments} blocks @param {Float64Array} within @param {Float64Array} between @param {number} from @param {number} to
- */
-function digitsOf(blocks, within, between, from, to) {
+/** Decimals that suit the largest block; null where decimals do not fit. @param {import("./moments.js").Moments} blocks */
+function digitsOf(blocks) {
   const most = blocks.var.reduce((a, v) => Math.max(a, v), 0);
   const sizes = [decimals(Math.sqrt(most)), decimals(most), decimals(blocks.mean.some((m) => Math.abs(m) >= 1e7) ? Infinity : 1)];
-  const least = sizes.reduce((a, size) => (a === null || size === null ? null : Math.max(a, size)), 0);
-  if (least === null) return null;
-  const rows = Array.from({ length: to - from }, (_, i) => from + i);
-  return fewestDigits(least, (d) => rows.every((k) => addsUp([within[k], between[k]], blocks.var[k], d))) ?? least;
+  return sizes.reduce((a, size) => (a === null || size === null ? null : Math.max(a, size)), 3);
 }

@@ -174,7 +174,7 @@ function Heads({ at, names, pictures, spoilt, controls, words, px, py }) {
       heads.push(
         <button
           key={`c${c}`} type="button" tabIndex={-1} class="gn-head gn-column-head" style={style} aria-pressed={spoilt[1] === c}
-          aria-label={words.strengthenHead(label)} title={words.strengthenHead(label)}
+          aria-label={words.spoilHead(label)} title={words.spoilHead(label)}
           onClick={() => controls.onSpoil(spoilt[0], spoilt[1] === c ? null : c)}
         >
           {spoilt[1] === c ? <b>×3</b> : text}

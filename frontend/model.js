@@ -1,5 +1,5 @@
 // Reads and writes the traits of an anywidget model (get, set, save_changes, on, off), and redraws when one changes.
-import { useEffect, useReducer } from "preact/hooks";
+import { useLayoutEffect, useReducer } from "preact/hooks";
 
 /**
  * @typedef {{
@@ -11,7 +11,8 @@ import { useEffect, useReducer } from "preact/hooks";
 /** Redraws the component whenever one of the traits changes. @param {Model} model @param {readonly string[]} names */
 export function useTraits(model, names) {
   const [, redraw] = useReducer((/** @type {number} */ turn) => turn + 1, 0);
-  useEffect(() => {
+  // not useEffect: its end comes later than that of the view, and a view that is gone must not listen
+  useLayoutEffect(() => {
     const listener = () => redraw(undefined);
     for (const name of names) model.on(`change:${name}`, listener);
     return () => {

@@ -365,7 +365,7 @@ function Square({ model, name, root }) {
         </div>
 
         <section class="gn-block-section">
-          <h3>{words.workedTitle(block + 1, b * g)} <span>{words.workedSize(size, S)}</span></h3>
+          <p class="gn-heading">{words.workedTitle(block + 1, b * g)} <span>{words.workedSize(size, S)}</span></p>
           <div class="gn-value">
             <div class="gn-zooms">
               <Zoom draw={zoom(lookBefore)} sheet={sheet} at={zoomAt} caption={`x = ${showValue(xv)}`} label={words.zoomBefore} onPick={(row, col) => pickPosition(sheet, row, col, set)} />
@@ -381,7 +381,7 @@ function Square({ model, name, root }) {
         </section>
 
         <section class="gn-spoil-section">
-          <h3>{words.spoil}</h3>
+          <p class="gn-heading">{words.spoil}</p>
           <div class="gn-buttons">
             <button type="button" class="gn-button" aria-pressed={bright !== null} onClick={() => spoil(bright === null ? n : null, strong)}>{words.brighten((bright ?? n) + 1, FACTOR)}</button>
             <button type="button" class="gn-button" aria-pressed={strong !== null} onClick={() => spoil(bright, strong === null ? c : null)}>{words.strengthen((strong ?? c) + 1, FACTOR)}</button>
@@ -395,15 +395,15 @@ function Square({ model, name, root }) {
         <section class="gn-mode-section">
           <fieldset class="gn-mode" disabled={!keeps}>
             <legend>{words.mode}</legend>
-            <label><input type="radio" checked={!evaluated} onChange={() => set({ evaluating: false })} /> {words.training}</label>
-            <label><input type="radio" checked={evaluated} onChange={() => set({ evaluating: true })} /> {words.evaluation}</label>
+            <label><input type="radio" name={`${name}-mode`} checked={!evaluated} onChange={() => set({ evaluating: false })} /> {words.training}</label>
+            <label><input type="radio" name={`${name}-mode`} checked={evaluated} onChange={() => set({ evaluating: true })} /> {words.evaluation}</label>
           </fieldset>
           <p class="gn-notice">{!keeps ? words.sameText : evaluated ? words.evaluationText(steps) : words.trainingText}</p>
         </section>
       </div>
 
       <section class="gn-row gn-code-section">
-        <h3>{words.code}</h3>
+        <p class="gn-heading">{words.code}</p>
         <CodeLines words={words} lines={[{ library: "gnlib", code: code.gnlib }, { library: "torch", code: code.torch, note: code.note }]} />
       </section>
 
@@ -554,7 +554,7 @@ function useDeveloping(canvases, { look, at, point, content, noMotion }) {
     current.set(start);
     frame.current = requestAnimationFrame(step);
   }, [look, at, point.b, point.g, content]);
-  useEffect(() => () => cancelAnimationFrame(frame.current), []);
+  useLayoutEffect(() => () => cancelAnimationFrame(frame.current), []);
 }
 
 /** A value inside a cell. @param {number} value */

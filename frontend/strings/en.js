@@ -37,8 +37,7 @@ export const square = {
   picked: (/** @type {string} */ sample, /** @type {string} */ channel, /** @type {number} */ block, /** @type {number} */ blocks) =>
     `${sample}, ${channel}, in block ${whole(block)} of ${whole(blocks)}`,
 
-  spoilHead: (/** @type {string} */ sample) => `Brighten ${sample}`,
-  strengthenHead: (/** @type {string} */ channel) => `Strengthen ${channel}`,
+  spoilHead: (/** @type {string} */ what) => `Spoil ${what} ×3`,
 
   // the point
   names: {
@@ -152,7 +151,7 @@ export const square = {
   reset: "Back to the defaults",
   table: "Statistics of each block",
   tableCaption: (/** @type {number} */ blocks, /** @type {number} */ values) =>
-    `${plural(blocks, "block")}, ${plural(values, "value")} per statistic. Variance = within + between cells.`,
+    `${plural(blocks, "block")}, ${plural(values, "value")} per statistic. Variance = within + between cells, up to rounding.`,
   tableRows: (/** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ blocks) =>
     `Rows ${whole(from)} to ${whole(to)} of ${whole(blocks)}`,
   previous: "Previous rows",
