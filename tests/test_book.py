@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.errors import ConfigError, ExtensionError
 from sphinx.util.console import nocolor, strip_colors
@@ -329,6 +330,53 @@ def test_a_style_sheet_without_icon_rules_stops_the_build() -> None:
 def test_icons_are_collected_in_every_form_that_the_theme_writes() -> None:
     css = '.a{content:"\\f0eb"} .b{--icon:"\ue123"} .c{content:"\\2b"} .d{content:"\\f0ebc"}'
     assert finish.code_points(css) == {0xF0EB, 0xE123, 0x2B}
+
+
+@pytest.mark.parametrize(
+    ("rule", "stays"),
+    [
+        (".here{a:b}", True),
+        (".gone{a:b}", False),
+        (".here .gone{a:b}", False),
+        (".here,.gone{a:b}", ".here{a:b}"),
+        ("p:not(.gone){a:b}", True),
+        (":is(.gone,.here) p{a:b}", True),
+        (".bs-tooltip-top{a:b}", True),
+        ("@media print{.gone{a:b}.here{a:b}}", "@media print{.here{a:b}}"),
+        ("@media print{.gone{a:b}}", ""),
+        ("@font-face{font-family:gone}", True),
+        ('@charset "UTF-8";', True),
+        ('.here::before{content:"}.gone{"}', True),
+        ("html{--x:1}", True),
+    ],
+)
+def test_only_rules_that_nothing_could_use_leave_a_style_sheet(rule: str, stays: bool | str) -> None:
+    known = finish.known_names(['<p class="here there">'], ['tip.add("bs-tooltip-" + side)'])
+    wanted = {True: rule, False: ""}.get(stays, stays) if isinstance(stays, bool) else stays
+    assert finish.unused_rules_out(rule, known) == wanted
+
+
+def test_the_letters_of_a_formula_are_told_apart_by_font() -> None:
+    page = (
+        '<p>words</p><span class="katex"><math><mi>z</mi></math><span class="katex-html"><span class="base">'
+        '<span class="mord mathnormal">x</span><span class="mord">2</span></span></span></span><p>more</p>'
+    )
+    letters = finish.Letters(page)
+    assert letters.italic == {ord("x")}
+    assert letters.other == {ord("2")}
+
+
+def test_pictures_are_light_and_keep_their_place(tmp_path: Path) -> None:
+    images = tmp_path / "html" / "_images"
+    images.mkdir(parents=True)
+    Image.effect_noise((300, 200), 80).save(images / "noise.png")
+    page = '<img alt="noise" src="../_images/noise.png" /><img alt="far" src="../_images/gone.png">'
+    light = finish.light_pictures(tmp_path / "html", page, cut := finish.Cut(tmp_path / "memory"))
+    kept = '<img alt="far" src="../_images/gone.png">'
+    size = 'width="300" height="200" loading="lazy"'
+    assert light == f'<img alt="noise" src="../_images/noise.webp" {size} />{kept}'
+    assert (images / "noise.webp").stat().st_size < (images / "noise.png").stat().st_size
+    assert finish.light_pictures(tmp_path / "html", light, cut) == light
 
 
 def test_inline_handlers_stop_the_build() -> None:

@@ -14,13 +14,15 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pydata_sphinx_theme
 from fontTools import subset
+from PIL import Image
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
@@ -267,6 +269,17 @@ class Cut:
             subset.save_font(font, str(target), options)
         self.memory[target.name] = [wanted, self._content(target)]
 
+    def picture(self, source: Path, target: Path) -> None:
+        """Write ``target``: the picture ``source`` as WebP."""
+        wanted = self._content(source)
+        if self.memory.get(target.name) == [wanted, self._content(target)]:
+            return
+        with Image.open(source) as picture:
+            picture.save(target, lossless=True, method=6)
+            if source.suffix != ".png" or target.stat().st_size > LOSSLESS_UP_TO:
+                picture.save(target, quality=QUALITY, method=6)
+        self.memory[target.name] = [wanted, self._content(target)]
+
     def _content(self, path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
@@ -287,6 +300,69 @@ def icon_rules(theme_css: str, used: set[str]) -> str:
     return re.sub(r"/\*# sourceMappingURL=[^*]*\*/", "", slim)
 
 
+def rules(css: str) -> Iterator[tuple[str, str | None]]:
+    """Yield a style sheet's statements in order: (what stands before the braces, what stands in them, or None)."""
+    start, depth, body = 0, 0, 0
+    for token in re.finditer(r'/\*.*?\*/|"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[{};]', css, re.DOTALL):
+        if token[0] == "{":
+            if depth == 0:
+                body = token.end()
+            depth += 1
+        elif token[0] == "}":
+            depth -= 1
+            if depth == 0:
+                yield css[start : body - 1], css[body : token.start()]
+                start = token.end()
+        elif token[0] == ";" and depth == 0:
+            yield css[start : token.end()], None
+            start = token.end()
+    yield css[start:], None
+
+
+def unused_rules_out(css: str, known: set[str]) -> str:
+    """Return the style sheet without the rules whose every selector asks for a class that nothing could have.
+
+    ``known`` holds the classes of all pages and every word of all scripts; a class that begins with such a word and a
+    hyphen stays too, since scripts put names together ("bs-tooltip-" + side).
+    """
+
+    def possible(name: str) -> bool:
+        parts = name.split("-")
+        return name in known or any("-".join(parts[:i]) + "-" in known for i in range(1, len(parts)))
+
+    def matches(selector: str) -> bool:
+        outside = re.sub(r":(?:not|is|where|has)\([^()]*(?:\([^()]*\)[^()]*)*\)", "", selector)
+        return all(possible(name.replace("\\", "")) for name in re.findall(r"\.((?:[\w-]|\\.)+)", outside))
+
+    kept: list[str] = []
+    for before, inside in rules(css):
+        head = re.sub(r"/\*.*?\*/", "", before, flags=re.DOTALL).strip()
+        if inside is None:
+            kept.append(before)
+        elif head.startswith(("@media", "@supports", "@layer", "@container")):
+            if slim := unused_rules_out(inside, known).strip():
+                kept.append(f"{before}{{{slim}}}")
+        elif head.startswith("@"):
+            kept.append(f"{before}{{{inside}}}")
+        else:
+            selectors = re.split(r",(?![^()]*\))", before)
+            if used := [selector for selector in selectors if matches(selector)]:
+                kept.append(f"{','.join(used)}{{{inside}}}")
+    return "".join(kept)
+
+
+# 256 colors of terminals, for outputs that none of our cells has; the sixteen that tracebacks use stay
+ANSI_COLORS = re.compile(r"div\.highlight \.-Color\[class\*=-(?:BG)?C\d+\] \{[^}]*\}\s*")
+
+
+def known_names(pages: list[str], scripts: list[str]) -> set[str]:
+    """Return the classes that stand in some page, and the words and beginnings of words that stand in some script."""
+    known = {name for page in pages for value in re.findall(r'\sclass="([^"]*)"', page) for name in value.split()}
+    for script in scripts:
+        known.update(re.findall(r"[A-Za-z_][\w-]*", script))
+    return known
+
+
 def code_points(css: str) -> set[int]:
     """Return the characters that a style sheet writes: as escapes, or as the theme's admonitions do, as they are."""
     escaped = {int(point, 16) for point in re.findall(r"\\([ef][0-9a-f]{3})(?![0-9a-f])", css)}
@@ -298,7 +374,10 @@ def cut_icons(out: Path, pages: list[str], cut: Cut) -> None:
     """Keep the icons that some page or script names."""
     scripts = [path.read_text("utf8") for path in sorted(out.glob("_static/**/*.js")) if path.name != "fontawesome.js"]
     used = set(re.findall(r"\bfa-[a-z0-9-]+", "".join(pages + scripts)))
-    write_if_changed(out / "_static" / STYLES, icon_rules((THEME / STYLES).read_text("utf8"), used))
+    for path in out.glob("_static/mystnb.*.css"):
+        write_if_changed(path, ANSI_COLORS.sub("", path.read_text("utf8")))
+    slim = icon_rules((THEME / STYLES).read_text("utf8"), used)
+    write_if_changed(out / "_static" / STYLES, unused_rules_out(slim, known_names(pages, scripts)))
     points: set[int] = set()
     for path in sorted(out.glob("_static/**/*.css")):
         points |= code_points(path.read_text("utf8"))
@@ -309,11 +388,63 @@ def cut_icons(out: Path, pages: list[str], cut: Cut) -> None:
         )  # from the theme's own file: the site's may be cut already
 
 
+class Letters(HTMLParser):
+    """The letters that KaTeX drew on a page: those of Math-Italic, and those of any other of its fonts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.inside: list[str] = []  # the classes of the open elements, from katex-html on
+        self.italic: set[int] = set()
+        self.other: set[int] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        classes = dict(attributes).get("class") or ""
+        if tag == "span" and (self.inside or "katex-html" in classes):
+            self.inside.append(classes)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "span" and self.inside:
+            self.inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            (self.italic if "mathnormal" in self.inside[-1] else self.other).update(map(ord, data))
+
+
 def cut_letters(out: Path, pages: list[str], katex: Path, cut: Cut) -> None:
-    """Keep the letters of KaTeX's fonts that stand on some page with a formula."""
-    letters = {ord(letter) for page in pages if 'class="katex' in page for letter in html.unescape(page)}
+    """Keep the letters of KaTeX's fonts that stand in some formula."""
+    drawn = [Letters(page) for page in pages if 'class="katex' in page]
+    italic = {letter for page in drawn for letter in page.italic}
+    other = {letter for page in drawn for letter in page.other}
     for font in sorted((katex / "dist" / "fonts").glob("*.woff2")):
-        cut.font(font, out / "_static" / "katex" / "fonts" / font.name, letters)
+        wanted = italic if font.stem == "KaTeX_Math-Italic" else other
+        cut.font(font, out / "_static" / "katex" / "fonts" / font.name, wanted)
+
+
+# ---------------------------------------------------------------------- pictures
+
+PICTURE = re.compile(r'<img\b(?![^>]*\swidth=)([^>]*?)\ssrc="((?:\.\./)*_images/)([^"/]+)\.(png|jpe?g)"([^>]*)>')
+LOSSLESS_UP_TO = 40 * 1024  # bytes: a chart stays exact; a heavier picture is a photograph, where nobody sees it
+QUALITY = 88
+
+
+def light_pictures(out: Path, page: str, cut: Cut) -> str:
+    """Return the page with its pictures as WebP where that is lighter, each with its size, so that nothing jumps."""
+
+    def lighter(match: re.Match[str]) -> str:
+        before, folder, name, kind, after = match.groups()
+        source, target = out / "_images" / f"{name}.{kind}", out / "_images" / f"{name}.webp"
+        if not source.is_file():
+            return match[0]
+        with Image.open(source) as picture:
+            width, height = picture.size
+        cut.picture(source, target)
+        chosen = min(source, target, key=lambda path: path.stat().st_size).name
+        size = f'width="{width}" height="{height}" loading="lazy"'
+        return f'<img{before} src="{folder}{chosen}" {size}{after}>'
+
+    return PICTURE.sub(lighter, page)
 
 
 # ---------------------------------------------------------------------- names that change with the content
@@ -388,6 +519,7 @@ def on_finished(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.name != "html":
         return
     out = Path(app.outdir)
+    cut = Cut(out.parent / ".cut.json")
     pages: dict[Path, str] = {}
     for path in sorted(out.rglob("*.html")):
         inside = path.relative_to(out)
@@ -399,8 +531,7 @@ def on_finished(app: Sphinx, exception: Exception | None) -> None:
         if FINISHED not in page:
             title = re.search(r"<title>(.*?)</title>", page, re.DOTALL)
             page = finish(page, inside.as_posix(), html.unescape(title[1]).strip() if title else "")
-        pages[path] = page
-    cut = Cut(out.parent / ".cut.json")
+        pages[path] = light_pictures(out, page, cut)
     cut_icons(out, list(pages.values()), cut)
     stamp_fonts(out / "_static" / STYLES)
     if (out / "_static" / "katex").is_dir():
