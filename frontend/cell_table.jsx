@@ -62,7 +62,7 @@ export function CellTable(props) {
     <div class="gn-table" style={{ width: `${at.width}px`, height: `${at.height}px` }}>
       <p class="gn-table-title">{props.title}</p>
       <Margins at={at} rows={props.rows} columns={props.columns} px={px} py={py} domain={props.domain} words={words} />
-      <Cuts at={at} point={point} ring={controls ? [ringX, ringY] : null} />
+      <Cuts at={at} point={point} />
       <canvas
         class="gn-cells" role="img" aria-label={props.label} ref={props.canvas} onClick={pick}
         style={{ left: `${at.left}px`, top: `${at.top}px`, width: `${C * at.pitchX}px`, height: `${N * at.pitchY}px` }}
@@ -71,6 +71,7 @@ export function CellTable(props) {
       {props.marks && <Marks at={at} px={px} py={py} {...props.marks} />}
       <div class="gn-block" style={frame(firstN, firstC, perBlock, perGroup, 3)} />
       <div class={`gn-cell${Math.min(at.pictureWidth, at.pictureHeight) < 12 ? " gn-tiny" : ""}`} style={frame(picked[0], picked[1], 1, 1, 0)} />
+      {controls && <OwnCut at={at} point={point} ring={[ringX, ringY]} />}
       {controls && (
         <Grips {...props} controls={controls} ring={ring} follow={setFollowing} following={following} px={px} py={py} />
       )}
@@ -78,8 +79,8 @@ export function CellTable(props) {
   );
 }
 
-/** The cut lines: the ring's own cut is solid, its copies are thin. @param {{at: Layout, point: Point, ring: [number, number] | null}} props */
-function Cuts({ at, point: { b, g }, ring }) {
+/** The cuts where they have snapped to, behind the pictures. @param {{at: Layout, point: Point}} props */
+function Cuts({ at, point: { b, g } }) {
   let lines = "";
   const over = 6;
   // where blocks are tiny, lines would hide them: marks at the edges say where the cuts are
@@ -87,21 +88,25 @@ function Cuts({ at, point: { b, g }, ring }) {
     size >= 14 ? [[from - over, to + over]] : [[from - over, from - 1], [to + 1, to + over]];
   for (let j = 1; j < g; j++) {
     const x = at.left + (j * at.C * at.pitchX) / g;
-    if (!(ring && j === g - 1)) for (const [y1, y2] of edges((at.C * at.pitchX) / g, at.top, at.bottom)) lines += `M${x} ${y1}V${y2}`;
+    for (const [y1, y2] of edges((at.C * at.pitchX) / g, at.top, at.bottom)) lines += `M${x} ${y1}V${y2}`;
   }
   for (let j = 1; j < b; j++) {
     const y = at.top + (j * at.N * at.pitchY) / b;
-    if (!(ring && j === b - 1)) for (const [x1, x2] of edges((at.N * at.pitchY) / b, at.left, at.right)) lines += `M${x1} ${y}H${x2}`;
+    for (const [x1, x2] of edges((at.N * at.pitchY) / b, at.left, at.right)) lines += `M${x1} ${y}H${x2}`;
   }
   return (
     <svg class="gn-cuts" width={at.width} height={at.height} aria-hidden="true">
       <path d={lines} />
-      {ring && (
-        <path
-          class="gn-own-cut"
-          d={`M${ring[0]} ${g > 1 ? at.top - over : ring[1]}V${at.bottom + 12}M${b > 1 ? at.left - over : ring[0]} ${ring[1]}H${at.right + 12}`}
-        />
-      )}
+    </svg>
+  );
+}
+
+/** The cut in the hand, over the pictures: from the ring to its two dots. @param {{at: Layout, point: Point, ring: [number, number]}} props */
+function OwnCut({ at, point: { b, g }, ring: [x, y] }) {
+  const over = 6;
+  return (
+    <svg class="gn-cuts gn-own-cut" width={at.width} height={at.height} aria-hidden="true">
+      <path d={`M${x} ${g > 1 ? at.top - over : y}V${at.bottom + 12}M${b > 1 ? at.left - over : x} ${y}H${at.right + 12}`} />
     </svg>
   );
 }

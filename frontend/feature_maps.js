@@ -17,7 +17,7 @@ const buffers = new WeakMap();
  * @param {HTMLCanvasElement} canvas @param {Data} data
  * @param {ArrayLike<number>} slope of every cell @param {ArrayLike<number>} offset of every cell
  * @param {Places} places @param {number} ratio device pixels per CSS pixel
- * @param {((t: number) => string) | null} text what to write into a cell of one value
+ * @param {((t: number) => string) | null} text what to write into a cell of one value, where it fits
  */
 export function paint(canvas, data, slope, offset, places, ratio, text = null) {
   const context = canvas.getContext("2d");
@@ -60,7 +60,7 @@ export function paint(canvas, data, slope, offset, places, ratio, text = null) {
     }
   context.putImageData(buffer.image, 0, 0);
   if (!text || S !== 1) return;
-  context.font = `${Math.round(12 * ratio)}px system-ui, sans-serif`;
+  context.font = `${(places.width < 36 ? 10.5 : 12) * ratio}px system-ui, sans-serif`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   for (let n = 0; n < N; n++)

@@ -29,10 +29,7 @@ export function Handle(props) {
   };
   const down = (/** @type {PointerEvent} */ event) => {
     if (event.button) return;
-    event.preventDefault();
-    const element = /** @type {HTMLElement} */ (event.currentTarget);
-    element.setPointerCapture(event.pointerId);
-    if (label) element.focus({ preventScroll: true });
+    /** @type {HTMLElement} */ (event.currentTarget).setPointerCapture(event.pointerId);
     const [px, py] = spot(event);
     grip.current = [at[0] - px, at[1] - py];
     follow([...at]);

@@ -25,7 +25,7 @@ export const whole = (value) => format(",d")(value);
 
 /** A short number for text: 3 significant digits at least, no trailing zeros. @param {number} value */
 export function short(value) {
-  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e7)) return scientific(value);
+  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e7)) return scientific(value).replace(".00·", "·").replace(/^(−?)1·/, "$1");
   return format(",.4~r")(value);
 }
 

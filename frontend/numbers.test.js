@@ -14,7 +14,8 @@ test("numbers too large or small for decimals become powers of ten", () => {
   assert.equal(scientific(-1.5e12), "−1.50·10¹²");
   assert.equal(scientific(0), "0");
   assert.equal(fixed(12345678, 2), "1.23·10⁷");
-  assert.equal(short(1e-5), "1.00·10⁻⁵");
+  assert.equal(short(1e-5), "10⁻⁵");
+  assert.equal(short(-2.5e-7), "−2.50·10⁻⁷");
   assert.equal(short(0.1), "0.1");
 });
 

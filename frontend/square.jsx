@@ -519,7 +519,7 @@ function useDeveloping(canvases, { look, at, point, content, noMotion }) {
     goal.set(places(C, point.g, at.pitchX, at.pictureWidth, at.seam), 4 * size);
     goal.set(places(N, point.b, at.pitchY, at.pictureHeight, at.seam), 4 * size + C);
     const ratio = window.devicePixelRatio || 1;
-    const numbers = S === 1 && at.pitchX >= 36 && at.pitchY >= 18;
+    const numbers = S === 1 && (content.line.shared || unit >= 0.1) && at.pitchX >= 26 && at.pitchY >= 18;
     const draw = (/** @type {Float64Array} */ now) => {
       const part = (/** @type {number} */ i) => now.subarray(i * size, (i + 1) * size);
       const spots = { x: now.subarray(4 * size, 4 * size + C), y: now.subarray(4 * size + C), width: at.pictureWidth, height: at.pictureHeight };
@@ -527,7 +527,8 @@ function useDeveloping(canvases, { look, at, point, content, noMotion }) {
         if (!canvas) return;
         const width = Math.round(C * at.pitchX * ratio), height = Math.round(N * at.pitchY * ratio);
         if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-        const text = (/** @type {number} */ t) => (i ? fixed(t, 2) : short2(t * unit + center));
+        const digits = at.pitchX < 40 ? 1 : 2;
+        const text = (/** @type {number} */ t) => inCell(i ? t : t * unit + center, digits);
         paint(canvas, content, part(2 * i), part(2 * i + 1), spots, ratio, numbers ? text : null);
       });
     };
@@ -557,8 +558,10 @@ function useDeveloping(canvases, { look, at, point, content, noMotion }) {
   useLayoutEffect(() => () => cancelAnimationFrame(frame.current), []);
 }
 
-/** A value inside a cell. @param {number} value */
-const short2 = (value) => (Math.abs(value) < 100 ? fixed(value, 2) : short(value));
+/** A value inside a cell, as short as can be. @param {number} value @param {number} digits */
+function inCell(value, digits) {
+  return Math.abs(value) >= 1e4 ? "…" : fixed(value, Math.abs(value) >= 100 ? 0 : digits);
+}
 
 /** @param {{model: Model, el: HTMLElement}} view */
 function render({ model, el }) {
