@@ -138,7 +138,7 @@ function Margins({ at, rows, columns, px, py, domain, words }) {
       <line x1={at.left} x2={at.right} y1={middleDown} y2={middleDown} />
       <path d={bars.join("")} style={{ strokeWidth: Math.min(1.5, at.pitchY / 6) }} />
       <path class="gn-dots" d={dots.join("")} style={{ strokeWidth: Math.max(1.5, Math.min(6, at.pitchX * 0.5, at.pitchY * 0.5)) }} />
-      <text x={middle} y={at.top - 10} text-anchor="middle">{words.means}</text>
+      <text x={at.width} y={at.top - 10} text-anchor="end">{words.means}</text>
     </svg>
   );
 }

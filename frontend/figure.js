@@ -37,7 +37,8 @@ function ownsAddress() {
     window === window.top &&
     /^(https?|file):$/.test(location.protocol) &&
     !document.body.hasAttribute("data-jp-theme-light") &&
-    !document.body.hasAttribute("data-vscode-theme-kind")
+    !document.body.hasAttribute("data-vscode-theme-kind") &&
+    !document.body.classList.contains("notebook_app")
   );
 }
 

@@ -282,17 +282,15 @@ function Square({ model, name, root }) {
 
   const spot = sheet.index.indexOf(p);
   const zoomAt = /** @type {[number, number]} */ ([Math.floor(spot / sheet.columns), spot % sheet.columns]);
-  const zoomSize = 88;
+  const zoomBox = { width: 88, height: Math.round(88 * Math.max(0.3, Math.min(1.4, sheet.rows / sheet.columns))) };
   const zoom = (/** @type {Float64Array[]} */ [slope, offset]) => (/** @type {HTMLCanvasElement} */ canvas) => {
     const ratio = window.devicePixelRatio || 1;
-    const w = zoomSize, h = Math.round(zoomSize * Math.max(0.3, Math.min(1.4, sheet.rows / sheet.columns)));
-    const pixels = { width: Math.round(w * ratio), height: Math.round(h * ratio) };
+    const pixels = { width: Math.round(zoomBox.width * ratio), height: Math.round(zoomBox.height * ratio) };
     if (canvas.width !== pixels.width || canvas.height !== pixels.height) Object.assign(canvas, pixels);
-    canvas.style.width = `${w}px`;
-    canvas.style.height = `${h}px`;
     const one = { N: 1, C: 1, S, x: x.subarray(kSel * S, (kSel + 1) * S), sheet };
-    paint(canvas, one, [slope[kSel]], [offset[kSel]], { x: [0], y: [0], width: w, height: h }, ratio);
+    paint(canvas, one, [slope[kSel]], [offset[kSel]], { x: [0], y: [0], ...zoomBox }, ratio);
   };
+  const zoomShared = { sheet, ...zoomBox, at: zoomAt, onPick: (/** @type {number} */ row, /** @type {number} */ col) => pickPosition(sheet, row, col, set) };
 
   const code = layerCode(point, N, C, positions.length, { eps, affine: isAffine, evaluated });
   const lastGroups = useRef(usualGroups(C));
@@ -368,9 +366,12 @@ function Square({ model, name, root }) {
           <p class="gn-heading">{words.workedTitle(block + 1, b * g)} <span>{words.workedSize(size, S)}</span></p>
           <div class="gn-value">
             <div class="gn-zooms">
-              <Zoom draw={zoom(lookBefore)} sheet={sheet} at={zoomAt} caption={`x = ${showValue(xv)}`} label={words.zoomBefore} onPick={(row, col) => pickPosition(sheet, row, col, set)} />
+              <Zoom
+                {...zoomShared} draw={zoom(lookBefore)} caption={`x = ${showValue(xv)}`} label={words.zoomBefore}
+                keys={S > 1 ? { label: words.value, help: words.valueHelp, valueText: words.valueAt(positions, p, `x = ${showValue(xv)}`) } : null}
+              />
               <span aria-hidden="true">→</span>
-              <Zoom draw={zoom(lookAfter)} sheet={sheet} at={zoomAt} caption={`${symbol} = ${fixed(worked.output, 2)}`} label={words.zoomAfter} onPick={(row, col) => pickPosition(sheet, row, col, set)} />
+              <Zoom {...zoomShared} draw={zoom(lookAfter)} caption={`${symbol} = ${fixed(worked.output, 2)}`} label={words.zoomAfter} />
             </div>
             <Formulas worked={worked} cells={size} most={evaluated ? Math.max(...used.var) : blocks.var.reduce((a, v) => Math.max(a, v), 0)} words={words} />
           </div>

@@ -29,8 +29,6 @@ export const square = {
   sample: (/** @type {number} */ n, /** @type {string} */ called) => `sample ${n}${called && ` (${called})`}`,
   channel: (/** @type {number} */ c, /** @type {string} */ called) => `channel ${c}${called && ` (${called})`}`,
   ring: "Cut the table",
-  ringBlocks: "Cut between samples",
-  ringGroups: "Cut between channels",
   ringHelp: "Arrow keys left and right change the channel groups, up and down the sample blocks; Home and End go to the corners.",
   pick: "Picked picture",
   pickHelp: "Arrow keys pick another.",
@@ -95,8 +93,6 @@ export const square = {
   histogramAfter: "after, ",
   pickedBlock: "picked block",
   scale: "color = value",
-  scaleBefore: "x",
-  scaleAfter: "after",
 
   // one block, worked out
   workedTitle: (/** @type {number} */ block, /** @type {number} */ blocks) => `Block ${whole(block)} of ${whole(blocks)}`,
@@ -108,13 +104,18 @@ export const square = {
   within: "within",
   between: "between",
   withinBetween: "within + between cells",
-  zoomBefore: "Picked value in x",
-  zoomAfter: "Picked value after normalization",
+  zoomBefore: "The picked picture before",
+  zoomAfter: "The picked picture after",
+  value: "Picked value",
+  valueHelp: "Arrow keys pick another.",
+  valueAt: (/** @type {number[]} */ positions, /** @type {number} */ p, /** @type {string} */ says) => {
+    const at = positions.map((size, i) => (Math.floor(p / positions.slice(i + 1).reduce((a, b) => a * b, 1)) % size) + 1);
+    return `${says}, at ${at.join(", ")}`;
+  },
   cells: (/** @type {number} */ cells) => (cells === 1 ? "The block’s one cell, mean ± sd" : `The block’s ${whole(cells)} cells, mean ± sd`),
   cellsShown: (/** @type {number} */ shown, /** @type {number} */ cells) => `${whole(shown)} of the block’s ${whole(cells)} cells, mean ± sd`,
   pooled: "Blue: pooled, μ ± σ",
   pooledRunning: "Blue: running, μ ± σ",
-  position: (/** @type {number[]} */ at) => (at.length ? `value at ${at.join(", ")}` : "its value"),
 
   // spoil it
   spoil: "Spoil it",
@@ -158,8 +159,4 @@ export const square = {
   next: "Next rows",
   columns: { block: "Block", samples: "Samples", channels: "Channels", mean: "Mean", within: "Within", between: "Between", variance: "Variance", values: "Values per statistic" },
   range: (/** @type {number} */ first, /** @type {number} */ last) => (first === last ? whole(first) : `${whole(first)}–${whole(last)}`),
-};
-
-export const general = {
-  noStart: "This figure could not start:",
 };

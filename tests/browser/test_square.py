@@ -403,6 +403,18 @@ def test_arrow_keys_pick_cells(show):
     assert (figure.get("sample"), figure.get("channel")) == (0, 0)
 
 
+def test_arrow_keys_pick_the_value_in_the_cell(show):
+    (figure,) = show(demo(position=0))
+    value = figure.root.get_by_role("slider", name="Picked value")
+    value.focus()
+    for key, position in [("Right", 1), ("Down", 6), ("Left", 5), ("Up", 0), ("Up", 0)]:
+        figure.page.keyboard.press(f"Arrow{key}")
+        assert figure.get("position") == position
+    figure.page.keyboard.press("End")
+    assert figure.get("position") == 29
+    expect(value).to_have_attribute("aria-valuetext", re.compile(r"^x = −?\d+\.\d+, at 6, 5$"))
+
+
 def test_all_of_it_is_reached_by_the_tab_key_with_a_visible_focus(show):
     (figure,) = show(demo(), reduced_motion="reduce")
     reached = []
@@ -420,7 +432,7 @@ def test_all_of_it_is_reached_by_the_tab_key_with_a_visible_focus(show):
         assert what[1:] == ["solid", 3], what
     assert reached == [
         "LayerNorm", "InstanceNorm", "GroupNorm", "Picked picture", "Cut the table", "Sample blocks", "Channel groups",
-        "Brighten sample 2 ×3", "Strengthen channel 3 ×3", " Training", "Copy the line of gnlib",
+        "Picked value", "Brighten sample 2 ×3", "Strengthen channel 3 ×3", " Training", "Copy the line of gnlib",
         "Copy the line of torch", "γ, β, ε and the running averages", "Statistics of each block",
     ]  # fmt: skip
 
