@@ -138,7 +138,7 @@ function Margins({ at, rows, columns, px, py, domain, words }) {
       <line x1={at.left} x2={at.right} y1={middleDown} y2={middleDown} />
       <path d={bars.join("")} style={{ strokeWidth: Math.min(1.5, at.pitchY / 6) }} />
       <path class="gn-dots" d={dots.join("")} style={{ strokeWidth: Math.max(1.5, Math.min(6, at.pitchX * 0.5, at.pitchY * 0.5)) }} />
-      <text x={at.width} y={at.top - 10} text-anchor="end">{words.means}</text>
+      <text x={at.width} y={at.across < 40 ? 16 : at.top - 10} text-anchor="end">{words.means}</text>
     </svg>
   );
 }
@@ -168,7 +168,12 @@ function Heads({ at, names, pictures, spoilt, controls, words, px, py }) {
         </button>,
       );
     else if (n % at.ticksY === 0 || spoilt[0] === n)
-      heads.push(<span key={`n${n}`} class={`gn-head gn-row-head${spoilt[0] === n ? " gn-on" : ""}`} style={style} aria-hidden="true">{n + 1}</span>);
+      heads.push(
+        <span key={`n${n}`} class={`gn-head gn-row-head${spoilt[0] === n ? " gn-on" : ""}`} style={style} aria-hidden="true">
+          {pictures[n] && height >= 14 ? <img src={pictures[n]} alt="" style={{ width: `${height}px` }} /> : n + 1}
+          {pictures[n] && height >= 14 && spoilt[0] === n && <b>×3</b>}
+        </span>,
+      );
   }
   const short = names.channels.length && names.channels.every((/** @type {string} */ text) => text.length * 7 <= at.pitchX);
   for (let c = 0; c < at.C; c++) {

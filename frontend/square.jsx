@@ -365,13 +365,16 @@ function Square({ model, name, root }) {
         <section class="gn-block-section">
           <p class="gn-heading">{words.workedTitle(block + 1, b * g)} <span>{words.workedSize(size, S)}</span></p>
           <div class="gn-value">
-            <div class="gn-zooms">
-              <Zoom
-                {...zoomShared} draw={zoom(lookBefore)} caption={`x = ${showValue(xv)}`} label={words.zoomBefore}
-                keys={S > 1 ? { label: words.value, help: words.valueHelp, valueText: words.valueAt(positions, p, `x = ${showValue(xv)}`) } : null}
-              />
-              <span aria-hidden="true">→</span>
-              <Zoom {...zoomShared} draw={zoom(lookAfter)} caption={`${symbol} = ${fixed(worked.output, 2)}`} label={words.zoomAfter} />
+            <div>
+              <div class="gn-zooms">
+                <Zoom
+                  {...zoomShared} draw={zoom(lookBefore)} caption={`x = ${showValue(xv)}`} label={words.zoomBefore}
+                  keys={S > 1 ? { label: words.value, help: words.valueHelp, valueText: words.valueAt(positions, p, `x = ${showValue(xv)}`) } : null}
+                />
+                <span aria-hidden="true">→</span>
+                <Zoom {...zoomShared} draw={zoom(lookAfter)} caption={`${symbol} = ${fixed(worked.output, 2)}`} label={words.zoomAfter} />
+              </div>
+              <p class="gn-picked-name">{sampleName(n)}, {channelName(c)}</p>
             </div>
             <Formulas worked={worked} cells={size} most={evaluated ? Math.max(...used.var) : blocks.var.reduce((a, v) => Math.max(a, v), 0)} words={words} />
           </div>
