@@ -42,14 +42,19 @@ def moments(x: Tensor) -> Moments:
         raise ValueError(f"x must have samples and channels, shape (N, C, *): got shape {tuple(x.shape)}")
     if not x.is_floating_point():
         raise TypeError(f"x must hold floating-point numbers: got {x.dtype}; x.float() would do")
-    cells = x.unsqueeze(-1).flatten(2)  # (N, C, S)
-    cells = cells.to(_at_least_float32(x))
-    count = torch.tensor(cells.shape[2], device=x.device).expand(cells.shape[:2])
-    if cells.numel() == 0:
-        return Moments(count, cells.sum(2), cells.sum(2))
-    # deviations from the mean: E[x²] - E[x]² loses every digit once mean² >> variance
-    var, mean = torch.var_mean(cells, 2, correction=0)
-    return Moments(count, mean, var)
+    cells = x.unsqueeze(-1).flatten(2).to(_at_least_float32(x))  # (N, C, S)
+    S = cells.shape[2]
+
+    def average(values: Tensor) -> Tensor:
+        return values.sum(2, keepdim=True) / max(S, 1)  # (N, C, 1)
+
+    near = average(cells).detach()  # the mean up to rounding; what it leaves of the values is small, and so its errors
+    rest = cells - near
+    mean = average(rest)
+    var = average((rest - mean).square())  # not E[x²] - E[x]², which loses every digit once mean² >> variance
+    count = torch.tensor(S, device=x.device).expand(cells.shape[:2])
+    wide = _wide(x)
+    return Moments(count, (near.to(wide) + mean).squeeze(2), var.squeeze(2).to(wide))
 
 
 def pool(moments: Moments, grouping: Grouping) -> Moments:
@@ -80,7 +85,6 @@ def pool(moments: Moments, grouping: Grouping) -> Moments:
 
     total = count.sum((1, 3), keepdim=True)  # (b, 1, g, 1)
     block_mean = average(mean)
-    block_mean = block_mean + average(mean - block_mean)  # far from zero, the first rounding exceeds the spread
     block_var = average(var + (mean - block_mean).square())
     return Moments(*(table[:, 0, :, 0] for table in (total, block_mean, block_var)))
 
@@ -106,16 +110,18 @@ def apply(
         ValueError: the blocks do not divide the samples or the channels.
     """
     N, C, *positions = x.shape
-    per_cell = (N, C, *(1 for _ in positions))
-    per_channel = (1, *per_cell[1:])
-    mean, var = (_spread(table.to(_at_least_float32(x)), N, C) for table in moments[1:])  # (N, C)
-    scale = torch.rsqrt(var + eps)
+    narrow = _at_least_float32(x)
+    mean, var = (table.to(torch.promote_types(table.dtype, narrow)) for table in moments[1:])  # (b, g)
+    rstd = torch.rsqrt(var + eps)
+    near = mean.detach().to(narrow)  # the mean in x's own precision, so that subtracting it costs no digit
+    missed = (near - mean) * rstd  # what that rounding left out
+    near, scale, shift = (_spread(table.to(narrow), N, C) for table in (near, rstd, missed))  # (N, C)
     if weight is not None:
-        scale = scale * weight
-    y = (x - mean.view(per_cell)) * scale.view(per_cell)
+        scale, shift = scale * weight, shift * weight
     if bias is not None:
-        y = y + bias.view(per_channel)
-    return y.to(x.dtype)
+        shift = shift + bias
+    near, scale, shift = (table.view(N, C, *(1 for _ in positions)) for table in (near, scale, shift))
+    return ((x - near) * scale + shift).to(x.dtype)
 
 
 def normalize(
@@ -147,3 +153,10 @@ def _spread(table: Tensor, N: int, C: int) -> Tensor:
 
 def _at_least_float32(x: Tensor) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    """Keep tables a size wider than the values, where the device can: they are small, and a mean's rounding shows."""
+    if x.dtype in (torch.float16, torch.bfloat16) or x.device.type == "mps":
+        return torch.float32
+    return torch.float64
