@@ -18,7 +18,7 @@ def press(square: Locator, name: str) -> None:
 
 def test_the_guess_has_the_answer_that_the_figure_gives(watch: Callable[..., Any], site: Any) -> None:
     square = figure(watch, site, "one_core")
-    press(square, "Brighten sample 1 (cat)")
+    square.get_by_role("button", name="sample 1 (cat)").click()
     press(square, "BatchNorm")
     expect(square).to_contain_text("32 of 32 cells notice: 8 spoilt and 24 bystanders")
     for layer in ("LayerNorm", "InstanceNorm", "GroupNorm"):
@@ -42,7 +42,7 @@ def test_who_notices_a_stronger_channel_is_as_the_exercise_answers(
     watch: Callable[..., Any], site: Any, groups: int, others: int
 ) -> None:
     square = figure(watch, site, "group_norm")
-    press(square, "Strengthen channel 3 (rising at 90°)")
+    square.get_by_role("button", name="channel 3 (rising at 90°)").click()
     slider = square.get_by_role("slider", name="Channel groups", exact=True)
     slider.press("Home")
     for _ in range([1, 2, 4, 8].index(groups)):
