@@ -67,7 +67,7 @@ export function CellTable(props) {
         class="gn-cells" role="img" aria-label={props.label} ref={props.canvas} onClick={pick}
         style={{ left: `${at.left}px`, top: `${at.top}px`, width: `${C * at.pitchX}px`, height: `${N * at.pitchY}px` }}
       />
-      <Heads {...props} px={px} py={py} />
+      {controls && <Heads {...props} px={px} py={py} />}
       {props.marks && <Marks at={at} px={px} py={py} {...props.marks} />}
       <div class="gn-block" style={frame(firstN, firstC, perBlock, perGroup, 3)} />
       <div class={`gn-cell${Math.min(at.pictureWidth, at.pictureHeight) < 12 ? " gn-tiny" : ""}`} style={frame(picked[0], picked[1], 1, 1, 0)} />
@@ -145,55 +145,55 @@ function Margins({ at, rows, columns, px, py, domain, words }) {
 
 /**
  * The samples on the left, the channels above: a press spoils one. Twins of the two buttons of "Spoil it", which the tab
- * key reaches. @param {any} props as CellTable, with px and py
+ * key reaches. Each axis is made anew only when its own pieces move.
+ * @param {any} props as CellTable, with px and py
  */
-function Heads({ at, names, pictures, spoilt, controls, words, px, py }) {
-  if (!controls)
-    return null;
-  const heads = [];
-  for (let n = 0; n < at.N; n++) {
+function Heads({ at, names, pictures, spoilt: [sample, channel], controls, words, px, py }) {
+  const rows = useMemo(() => Array.from({ length: at.N }, (_, n) => {
+    const on = sample === n;
     const height = Math.min(at.head, at.pictureHeight);
-    const move = { transform: `translate(0, ${at.top + py[n] + at.pictureHeight / 2}px) translateY(-50%)` };
-    const style = { ...move, width: `${at.head}px` };
-    const label = words.sample(n + 1, names.samples[n] ?? "");
+    const style = { transform: `translate(0, ${at.top + py[n] + at.pictureHeight / 2}px) translateY(-50%)`, width: `${at.head}px` };
+    const label = words.spoilHead(words.sample(n + 1, names.samples[n] ?? ""));
     if (height >= 24)
-      heads.push(
+      return (
         <button
-          key={`n${n}`} type="button" tabIndex={-1} class="gn-head gn-row-head" style={{ ...style, height: `${height}px` }} aria-pressed={spoilt[0] === n}
-          aria-label={words.spoilHead(label)} title={words.spoilHead(label)}
-          onClick={() => controls.onSpoil(spoilt[0] === n ? null : n, spoilt[1])}
+          key={n} type="button" tabIndex={-1} class="gn-head gn-row-head" style={{ ...style, height: `${height}px` }}
+          aria-pressed={on} aria-label={label} title={label} onClick={() => controls.onSpoil(on ? null : n, channel)}
         >
           {pictures[n] ? <img src={pictures[n]} alt="" /> : n + 1}
-          {spoilt[0] === n && <b>×3</b>}
-        </button>,
+          {on && <b>×3</b>}
+        </button>
       );
-    else if (n % at.ticksY === 0 || spoilt[0] === n)
-      heads.push(
-        <span key={`n${n}`} class={`gn-head gn-row-head${spoilt[0] === n ? " gn-on" : ""}`} style={style} aria-hidden="true">
-          {pictures[n] && height >= 14 ? <img src={pictures[n]} alt="" style={{ width: `${height}px` }} /> : n + 1}
-          {pictures[n] && height >= 14 && spoilt[0] === n && <b>×3</b>}
-        </span>,
-      );
-  }
-  const short = names.channels.length && names.channels.every((/** @type {string} */ text) => text.length * 7 <= at.pitchX);
-  for (let c = 0; c < at.C; c++) {
-    const style = { transform: `translate(${at.left + px[c] + at.pictureWidth / 2}px, ${at.top - 18}px) translate(-50%, -50%)` };
-    const label = words.channel(c + 1, names.channels[c] ?? "");
-    const text = short ? names.channels[c] : c + 1;
-    if (at.pitchX >= 26)
-      heads.push(
-        <button
-          key={`c${c}`} type="button" tabIndex={-1} class="gn-head gn-column-head" style={style} aria-pressed={spoilt[1] === c}
-          aria-label={words.spoilHead(label)} title={words.spoilHead(label)}
-          onClick={() => controls.onSpoil(spoilt[0], spoilt[1] === c ? null : c)}
-        >
-          {spoilt[1] === c ? <b>×3</b> : text}
-        </button>,
-      );
-    else if (c % at.ticksX === 0 || spoilt[1] === c)
-      heads.push(<span key={`c${c}`} class={`gn-head gn-column-head${spoilt[1] === c ? " gn-on" : ""}`} style={style} aria-hidden="true">{c + 1}</span>);
-  }
-  return <>{heads}</>;
+    if (n % at.ticksY && !on) return null;
+    const picture = pictures[n] && height >= 14;
+    return (
+      <span key={n} class={`gn-head gn-row-head${on ? " gn-on" : ""}`} style={style} aria-hidden="true">
+        {picture ? <img src={pictures[n]} alt="" style={{ width: `${height}px` }} /> : n + 1}
+        {picture && on && <b>×3</b>}
+      </span>
+    );
+  }), [at, py, sample, channel, names, pictures]);
+
+  const columns = useMemo(() => {
+    const short = names.channels.length && names.channels.every((/** @type {string} */ text) => text.length * 7 <= at.pitchX);
+    return Array.from({ length: at.C }, (_, c) => {
+      const on = channel === c;
+      const style = { transform: `translate(${at.left + px[c] + at.pictureWidth / 2}px, ${at.top - 18}px) translate(-50%, -50%)` };
+      const label = words.spoilHead(words.channel(c + 1, names.channels[c] ?? ""));
+      if (at.pitchX >= 26)
+        return (
+          <button
+            key={c} type="button" tabIndex={-1} class="gn-head gn-column-head" style={style}
+            aria-pressed={on} aria-label={label} title={label} onClick={() => controls.onSpoil(sample, on ? null : c)}
+          >
+            {on ? <b>×3</b> : short ? names.channels[c] : c + 1}
+          </button>
+        );
+      if (c % at.ticksX && !on) return null;
+      return <span key={c} class={`gn-head gn-column-head${on ? " gn-on" : ""}`} style={style} aria-hidden="true">{c + 1}</span>;
+    });
+  }, [at, px, sample, channel, names]);
+  return <>{rows}{columns}</>;
 }
 
 /**

@@ -547,11 +547,9 @@ function useDeveloping(canvases, { look, at, point, content, noMotion }) {
     }
     const start = from.slice(), current = new Float64Array(goal.length);
     shown.current = current;
-    /** @type {number | null} */
-    let began = null;
+    const began = performance.now(); // not the first frame's time: that frame shows a change already
     const step = (/** @type {number} */ time) => {
-      began ??= time;
-      const part = Math.min(1, (time - began) / 300), eased = 1 - (1 - part) ** 3;
+      const part = Math.max(0, Math.min(1, (time - began) / 300)), eased = 1 - (1 - part) ** 3;
       for (let i = 0; i < goal.length; i++) current[i] = start[i] + (goal[i] - start[i]) * eased;
       draw(current);
       if (part < 1) frame.current = requestAnimationFrame(step);

@@ -44,6 +44,14 @@ export function SquareMap({ N, C, point, width, words, label, inked, onPoint }) 
     [inked, N, C, w],
   );
 
+  const pictures = useMemo(() => glyphs.map(({ b, g, ink, ground }) => (
+    <g key={`${b} ${g}`} class={`gn-glyph${place({ b, g }, N, C) === "unnamed" ? " gn-unnamed" : ""}`}>
+      <rect x={x(g) - glyphW / 2 - 4} y={y(b) - glyphH / 2 - 4} width={glyphW + 8} height={glyphH + 8} class="gn-clear" />
+      <path class="gn-ground" d={ground} />
+      <path class="gn-ink" d={ink} />
+    </g>
+  )), [glyphs]);
+
   /** @type {[string, number, number, "start" | "middle" | "end"][]} */
   const labels = [];
   const lastG = columns.at(-1) ?? 1, lastB = rows.at(-1) ?? 1;
@@ -71,13 +79,8 @@ export function SquareMap({ N, C, point, width, words, label, inked, onPoint }) 
         <text key={`b${b}`} class={b === point.b ? "gn-on" : ""} x={left - 2} y={y(b) + 4} text-anchor="end">{b}</text>
       ))}
       <path class="gn-edges" d={`M${x(1)} ${y(1)}H${x(lastG)}V${y(lastB)}H${x(1)}z`} />
-      {glyphs.map(({ b, g, ink, ground }) => (
-        <g key={`${b} ${g}`} class={`gn-glyph${b === point.b && g === point.g ? " gn-on" : ""}${place({ b, g }, N, C) === "unnamed" ? " gn-unnamed" : ""}`}>
-          <rect x={x(g) - glyphW / 2 - 4} y={y(b) - glyphH / 2 - 4} width={glyphW + 8} height={glyphH + 8} class="gn-clear" />
-          <path class="gn-ground" d={ground} />
-          <path class="gn-ink" d={ink} />
-        </g>
-      ))}
+      {pictures}
+      <path class="gn-ink-here" d={glyphs.find(({ b, g }) => b === point.b && g === point.g)?.ink} />
       <rect class="gn-here" rx={4} width={glyphW + 10} height={glyphH + 10}
         style={{ transform: `translate(${x(point.g) - glyphW / 2 - 5}px, ${y(point.b) - glyphH / 2 - 5}px)` }} />
       {labels.map(([where, lx, ly, anchor]) => (

@@ -75,6 +75,11 @@ export function BlockCells({ cells, of, mean, sd, running, words, width }) {
   const step = Math.min(44, room / cells.length);
   const end = step * cells.length;
   const caption = cells.length < of ? words.cellsShown(cells.length, of) : words.cells(of);
+  // four paths for however many cells
+  const draw = (/** @type {(cell: {mean: number, sd: number}, x: string) => string} */ one) => (/** @type {boolean} */ picked) =>
+    cells.map((cell, i) => (cell.picked === picked ? one(cell, ((i + 0.5) * step).toFixed(1)) : "")).join("");
+  const bars = draw((cell, x) => `M${x} ${y(cell.mean - cell.sd).toFixed(1)}V${y(cell.mean + cell.sd).toFixed(1)}`);
+  const dots = draw((cell, x) => `M${x} ${y(cell.mean).toFixed(1)}h0`);
   const apart = Math.abs(y(mean + sd) - y(mean)) > 13;
   return (
     <figure class="gn-block-cells" aria-label={caption}>
@@ -84,12 +89,10 @@ export function BlockCells({ cells, of, mean, sd, running, words, width }) {
         {apart && <text x={end + 14} y={y(mean + sd) + 4}>μ + σ</text>}
         <text x={end + 14} y={y(mean) + 4}>{apart ? "μ" : "μ ± σ"}</text>
         {apart && <text x={end + 14} y={y(mean - sd) + 4}>μ − σ</text>}
-        {cells.map((cell, i) => (
-          <g key={i} class={cell.picked ? "gn-on" : ""}>
-            <line x1={(i + 0.5) * step} x2={(i + 0.5) * step} y1={y(cell.mean - cell.sd)} y2={y(cell.mean + cell.sd)} />
-            <circle cx={(i + 0.5) * step} cy={y(cell.mean)} r={Math.min(cell.picked ? 4.5 : 3, step * 0.4 + 0.6)} />
-          </g>
-        ))}
+        <path class="gn-spreads" d={bars(false)} />
+        <path class="gn-spreads gn-on" d={bars(true)} />
+        <path class="gn-means" d={dots(false)} style={{ strokeWidth: Math.min(6, step * 0.8 + 1) }} />
+        <path class="gn-means" d={dots(true)} style={{ strokeWidth: Math.min(9, step * 0.8 + 1) }} />
       </svg>
       <p aria-hidden="true">{caption}. <span class="gn-pooled">{running ? words.pooledRunning : words.pooled}</span></p>
     </figure>
