@@ -205,10 +205,10 @@ def builds() -> None:
 def _build(folder: Path) -> float:
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "jupyter_book.cli.main", "build", "-W", "-n", "--keep-going", "."],
+        [str(Path(sys.executable).with_name("jupyter-book")), "build", "-W", "-n", "--keep-going", "."],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if done.returncode:
+    if done.returncode or not (folder / "_build" / "html" / "index.html").is_file():
         sys.exit(f"the book does not build:\n{done.stderr[-3000:]}")
     return time.perf_counter() - start
 

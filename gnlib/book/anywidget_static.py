@@ -152,7 +152,8 @@ def on_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, An
         return
     payload, sources = figures(app.env)[pagename]
     models = json.loads(payload)["models"].values()
-    app.add_js_file(None, body=payload, type=PAYLOAD)
+    # after all scripts, so that the browser meets their names before it reads through the data
+    app.add_js_file(None, body=payload, type=PAYLOAD, priority=990)
     for key in sorted({model["esm"] for model in models}):
         write_module(app, key, sources[key])
         app.add_js_file(f"{FOLDER}/{key}.js", loading_method="async", fetchpriority="high")
