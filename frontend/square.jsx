@@ -363,7 +363,7 @@ function Square({ model, name, root }) {
         </div>
 
         <section class="gn-block-section">
-          <p class="gn-heading">{words.workedTitle(block + 1, b * g)} <span>{words.workedSize(size, S)}</span></p>
+          <p class="gn-heading">{words.workedTitle(block + 1, b * g)} <span>{evaluated ? words.workedRunning(size * S) : words.workedSize(size, S)}</span></p>
           <div class="gn-value">
             <div>
               <div class="gn-zooms">

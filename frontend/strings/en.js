@@ -98,6 +98,7 @@ export const square = {
   workedTitle: (/** @type {number} */ block, /** @type {number} */ blocks) => `Block ${whole(block)} of ${whole(blocks)}`,
   workedSize: (/** @type {number} */ cells, /** @type {number} */ positions) =>
     `${plural(cells, "cell")} × ${whole(positions)} = ${plural(cells * positions, "value")} share one μ and σ²`,
+  workedRunning: (/** @type {number} */ values) => `its ${plural(values, "value")} take the running μ and σ²`,
   ofCells: (/** @type {number} */ cells) => (cells === 1 ? "mean of the cell" : `mean of ${whole(cells)} cell means`),
   running: "running mean",
   runningVariance: "running variance",
