@@ -38,10 +38,7 @@ def moments(x: Tensor) -> Moments:
         ValueError: x has no channel axis.
         TypeError: x does not hold real floating-point numbers.
     """
-    if x.dim() < 2:
-        raise ValueError(f"x must have samples and channels, shape (N, C, *): got shape {tuple(x.shape)}")
-    if not x.is_floating_point():
-        raise TypeError(f"x must hold floating-point numbers: got {x.dtype}; x.float() would do")
+    _check(x)
     cells = x.unsqueeze(-1).flatten(2).to(_at_least_float32(x))  # (N, C, S)
     S = cells.shape[2]
 
@@ -107,8 +104,10 @@ def apply(
     Returns:
         activation of x's shape, dtype and memory layout.
     Raises:
-        ValueError: the blocks do not divide the samples or the channels.
+        ValueError: the blocks do not divide the samples or the channels; or x has no channel axis.
+        TypeError: x does not hold real floating-point numbers.
     """
+    _check(x)
     N, C, *positions = x.shape
     narrow = _at_least_float32(x)
     mean, var = (table.to(torch.promote_types(table.dtype, narrow)) for table in moments[1:])  # (b, g)
@@ -138,9 +137,19 @@ def normalize(
     Returns:
         activation of x's shape, dtype and memory layout.
     Raises:
-        ValueError: a block count does not divide its axis.
+        ValueError: a block count does not divide its axis; or x has no channel axis.
+        TypeError: x does not hold real floating-point numbers.
     """
     return apply(x, pool(moments(x), grouping), weight, bias, eps)
+
+
+def _check(x: Tensor) -> None:
+    """Refuse what is no activation: an axis too few, or numbers that an average would leave."""
+    if x.dim() < 2:
+        raise ValueError(f"x must have samples and channels, shape (N, C, *): got shape {tuple(x.shape)}")
+    if not x.is_floating_point():
+        way = "torch.view_as_real(x)" if x.is_complex() else "x.float()"
+        raise TypeError(f"x must hold floating-point numbers: got {x.dtype}; {way} would do")
 
 
 def _spread(table: Tensor, N: int, C: int) -> Tensor:
