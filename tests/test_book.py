@@ -136,6 +136,12 @@ def test_a_fault_in_a_chapter_fails_the_build(
     assert message in built.warnings
 
 
+def test_a_fault_that_stays_fails_the_next_build_too(book: Callable[..., Built]) -> None:
+    first = book(index="# Title\n\nHere $\\fooo{x}$ stands.\n")
+    assert first.status == book().status == 1
+    assert book(index="# Title\n\nHere $x$ stands.\n").status == 0
+
+
 def test_an_element_without_a_rule_for_notebooks_fails_the_build(book: Callable[..., Built]) -> None:
     built = book(index=HEAD + "# Title\n\n```{raw} html\n<b>only for browsers</b>\n```\n")
     assert built.status == 1

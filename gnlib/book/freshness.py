@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sphinx.application import ENV_PICKLE_FILENAME
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.config import Config
@@ -68,8 +70,15 @@ def on_config(app: Sphinx, config: Config) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def on_finished(app: Sphinx, exception: Exception | None) -> None:
+    """Forget what was read if there were warnings: Sphinx would pass over the faulty chapters next time and succeed."""
+    if app._warncount or exception is not None:
+        Path(app.doctreedir, ENV_PICKLE_FILENAME).unlink(missing_ok=True)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Set the cache's folder; there is nothing to configure."""
     app.add_config_value("book_sources", "", "env", str)  # derived; "env": a change reads and writes every page again
     app.connect("config-inited", on_config, priority=100)
+    app.connect("build-finished", on_finished, priority=999)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
