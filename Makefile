@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SHELL := /bin/bash# not /bin/sh: macOS's make 3.81 looks commands up in the old PATH unless a shell of our own choice does it
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book html test setup frontend lint types unit test-frontend fresh links notebooks browser chromium bench-site publish lock clean
+.PHONY: help book html test setup frontend lint types unit test-frontend fresh links notebooks browser chromium bench-site picture publish lock clean
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ chromium: setup
 
 bench-site: setup chromium ## weights and times of the built book, measured against budget
 	CHROMIUM="$$(python -m tools.browser)" python -m tools.bench_site
+
+picture: html chromium ## take the README's moving picture again
+	CHROMIUM="$$(python -m tools.browser)" python -m tools.picture
 
 publish: ## push the built book to the branch gh-pages of origin (GitHub Pages: deploy from that branch)
 	@test -f _build/html/index.html || { echo "There is no book to publish yet: run make html first" >&2; exit 1; }
