@@ -7,7 +7,7 @@ const ROWS = 64;
 /**
  * @param {{
  *   N: number, C: number, point: import("./grouping.js").Point, blocks: import("./moments.js").Moments,
- *   within: Float64Array, between: Float64Array, picked: number, words: any,
+ *   within: Float64Array, between: Float64Array, picked: number, words: import("./strings/en.js").Words,
  * }} props
  */
 export function BlockTable({ N, C, point: { b, g }, blocks, within, between, picked, words }) {

@@ -1,7 +1,7 @@
 // Lines of code that can be copied.
 import { useEffect, useRef, useState } from "preact/hooks";
 
-/** @param {{lines: {library: string, code: string, note?: string}[], words: any}} props */
+/** @param {{lines: {library: string, code: string, note?: string}[], words: import("./strings/en.js").Words}} props */
 export function CodeLines({ lines, words }) {
   return (
     <dl class="gn-code">
@@ -19,7 +19,7 @@ export function CodeLines({ lines, words }) {
   );
 }
 
-/** @param {{text: string, label: string, words: any}} props */
+/** @param {{text: string, label: string, words: import("./strings/en.js").Words}} props */
 function Copy({ text, label, words }) {
   const [done, setDone] = useState("");
   const timer = useRef(/** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined));

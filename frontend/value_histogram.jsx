@@ -6,7 +6,7 @@ import { fixed, short } from "./numbers.js";
 /**
  * @param {{
  *   before: {all: Float64Array, picked: Float64Array}, after: {all: Float64Array, picked: Float64Array},
- *   line: import("./color_scale.js").Line, afterSymbol: string, words: any,
+ *   line: import("./color_scale.js").Line, afterSymbol: string, words: import("./strings/en.js").Words,
  * }} props
  */
 export function ValueHistogram({ before, after, line, afterSymbol, words }) {

@@ -10,7 +10,7 @@ import { addsUp, decimals, fewestDigits, fixed, scientific, worksOut } from "./n
  * }} Worked
  */
 
-/** @param {{worked: Worked, cells: number, most: number, words: any}} props  most: the largest variance of all blocks */
+/** @param {{worked: Worked, cells: number, most: number, words: import("./strings/en.js").Words}} props  most: the largest variance of all blocks */
 export function Formulas({ worked, cells, most, words }) {
   const { mean, within, between, variance, running, eps, value, normalized, gamma, beta, output } = worked;
   const shown = 2; // decimals of the result
@@ -65,7 +65,7 @@ export function Formulas({ worked, cells, most, words }) {
 /**
  * The block's cells, each as mean ± sd, against the block's own.
  * @param {{
- *   cells: {mean: number, sd: number, picked: boolean}[], of: number, mean: number, sd: number, running: boolean, words: any, width: number,
+ *   cells: {mean: number, sd: number, picked: boolean}[], of: number, mean: number, sd: number, running: boolean, words: import("./strings/en.js").Words, width: number,
  * }} props
  */
 export function BlockCells({ cells, of, mean, sd, running, words, width }) {

@@ -161,3 +161,5 @@ export const square = {
   columns: { block: "Block", samples: "Samples", channels: "Channels", mean: "Mean", within: "Within", between: "Between", variance: "Variance", values: "Values per statistic" },
   range: (/** @type {number} */ first, /** @type {number} */ last) => (first === last ? whole(first) : `${whole(first)}–${whole(last)}`),
 };
+
+/** @typedef {typeof square} Words  what a table of another language must have */
