@@ -155,7 +155,10 @@ class Watched:
 
     def overflow(self) -> int:
         """Pixels by which the page is wider than its window."""
-        return self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        # two frames: a figure lays itself out anew in the frame after its width changed
+        frames = "requestAnimationFrame(() => requestAnimationFrame(() => done"
+        return self.page.evaluate(f"() => new Promise(done => {frames}({width}))))")
 
 
 @pytest.fixture
