@@ -333,7 +333,9 @@ def test_far_from_zero_single_precision_keeps_its_digits(b, g, offset):
     true = pool(moments(x.double()), Grouping(b, g))  # of the very same values
     assert ((far.var - true.var).abs() <= 1e-6 * true.var).all()
     assert ((far.mean - true.mean).abs() <= 1e-6 * true.var.sqrt()).all()
-    y, exact = normalize(x, Grouping(b, g)), normalize(x.double(), Grouping(b, g))
+    weight, bias = torch.linspace(-20, 20, 8), torch.linspace(-1, 1, 8)
+    y = normalize(x, Grouping(b, g), weight, bias)
+    exact = normalize(x.double(), Grouping(b, g), weight.double(), bias.double())
     assert y.dtype == torch.float32
     assert (y - exact).abs().max() <= 1e-6 * exact.abs().max()
     if offset:  # the textbook's shortcut has nothing left here, so this test can tell
@@ -474,6 +476,19 @@ def test_nan_and_infinity_stay_in_their_block(bad, b, g):
                 assert not block.isfinite().any()
             else:
                 assert torch.equal(block, untouched)
+
+
+def test_nothing_is_computed_on_the_meta_device():
+    x = torch.empty(SHAPE, device="meta", dtype=torch.float16)
+    blocks, y = pool(moments(x), Grouping(2, 4)), normalize(x, Grouping(2, 4))
+    assert all(table.is_meta and table.shape == (2, 4) for table in blocks)
+    assert (y.is_meta, y.shape, y.dtype) == (True, x.shape, x.dtype)
+
+
+def test_vmap_adds_an_axis_in_front():
+    x = skewed(3, 4, 5).unflatten(0, (3, 1)).expand(3, 2, 4, 5) * torch.linspace(1, 2, 2)[:, None, None]
+    mapped = torch.vmap(lambda x: normalize(x, Grouping(2, 2)))(x)
+    assert close(mapped, torch.stack([normalize(part, Grouping(2, 2)) for part in x]))
 
 
 # ----------------------------------------------------------------------------------------------------------- errors
