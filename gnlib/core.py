@@ -155,7 +155,8 @@ def _check(x: Tensor) -> None:
 def _spread(table: Tensor, N: int, C: int) -> Tensor:
     """Copy every block's entry to its cells: (b, g) to (N, C)."""
     b, g = table.shape
-    Grouping(max(b, 1), max(g, 1)).resolve(N, C)
+    if N % max(b, 1) or C % max(g, 1):
+        Grouping(max(b, 1), max(g, 1)).resolve(N, C)  # says what would work
     cells = table[:, None, :, None].expand(b, N // max(b, 1), g, C // max(g, 1))  # (b, N/b, g, C/g)
     return cells.reshape(N, C)
 

@@ -27,6 +27,7 @@ class _Norm(nn.Module):
         bias: learn β too, where ``affine`` is true.
     """
 
+    _of_input_dtype: tuple[str, ...] = ("weight",)
     eps: float
     weight: nn.Parameter | None
     bias: nn.Parameter | None
@@ -53,25 +54,25 @@ class _Norm(nn.Module):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def _check(self, input: Tensor, num_channels: int) -> None:
+    def _check(self, input: Tensor, num_channels: int, sized: bool = False) -> None:
         """Refuse what no layer over channels can take: too few axes, other channels, another dtype."""
         if input.dim() < 2:
             raise ValueError(
                 f"{type(self).__name__} takes samples first, then channels, (N, C, *): "
                 f"got shape {tuple(input.shape)}; a sample on its own would do as x[None]"
             )
-        sized = self.weight is not None or getattr(self, "running_mean", None) is not None
+        sized = sized or self.weight is not None or getattr(self, "running_mean", None) is not None
         if sized and input.shape[1] != num_channels:
             raise ValueError(
-                f"{type(self).__name__} holds values for {num_channels} channels: "
+                f"{type(self).__name__} is made for {num_channels} channels: "
                 f"got {input.shape[1]} channels, in shape {tuple(input.shape)}"
             )
         self._check_dtype(input)
 
     def _check_dtype(self, input: Tensor) -> None:
         """Refuse an input that the layer's own values would change in kind, as torch.nn does."""
-        for name in ("weight", "running_mean"):
-            values = getattr(self, name, None)
+        for name in self._of_input_dtype:
+            values = getattr(self, name)
             half = input.dtype in (torch.float16, torch.bfloat16)
             if values is None or values.dtype == input.dtype or (half and values.dtype == torch.float32):
                 continue
@@ -191,9 +192,8 @@ class LayerNorm(_Norm):
         table = input.reshape(math.prod(input.shape[:leading]), math.prod(self.normalized_shape))
         weight, bias = (None if values is None else values.flatten() for values in (self.weight, self.bias))
         output = ops.normalize(table, self.grouping, weight, bias, self.eps).view(input.shape)
-        for layout in (torch.channels_last, torch.channels_last_3d):
-            if input.is_contiguous(memory_format=layout):
-                output = output.contiguous(memory_format=layout)
+        if input.dim() in (4, 5) and input.stride(1) == 1 and not input.is_contiguous():  # channels_last is kept
+            output = output.movedim(1, -1).contiguous().movedim(-1, 1)  # contiguous(memory_format=…) knows no vmap
         return output
 
     def extra_repr(self) -> str:
@@ -284,7 +284,8 @@ class _RunningNorm(_Norm):
     ) -> None:
         old = local_metadata.get("version") is None or local_metadata["version"] < 2
         if old and self.num_batches_tracked is not None:
-            state_dict.setdefault(prefix + "num_batches_tracked", torch.tensor(0))
+            own = self.num_batches_tracked
+            state_dict.setdefault(prefix + "num_batches_tracked", torch.tensor(0) if own.is_meta else own)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
 
@@ -308,6 +309,8 @@ class BatchNorm(_RunningNorm):
         ValueError: statistics are taken over one value a channel; or eps is not positive.
     Source: Ioffe & Szegedy 2015 (arXiv:1502.03167).
     """
+
+    _of_input_dtype = ("weight", "running_mean")
 
     def __init__(
         self,
@@ -391,7 +394,7 @@ class InstanceNorm(_RunningNorm):
         return Grouping.instance_norm()
 
     def forward(self, input: Tensor) -> Tensor:
-        self._check(input, self.num_features)
+        self._check(input, self.num_features, sized=True)  # a lone sample would pass for a batch of other channels
         if not self.training and self.track_running_stats:
             return self._normalize_by_running(input)
         if math.prod(input.shape[2:]) == 1:
@@ -400,7 +403,7 @@ class InstanceNorm(_RunningNorm):
                 "larger maps would do, or LayerNorm"
             )
         batch = ops.pool(ops.moments(input), self.grouping)  # (N, C)
-        if self.training and self.track_running_stats and self.momentum is not None and input.numel():
+        if self.running_mean is not None and self.momentum is not None and input.numel():
             self._keep(batch, self.momentum)
         return ops.apply(input, batch, self.weight, self.bias, self.eps)
 
