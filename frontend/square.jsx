@@ -406,13 +406,26 @@ function Parameters({ state, set, words }) {
   );
 }
 
-/** A fold whose content is made only when it is open. @param {{summary: string, children: () => import("preact").ComponentChildren}} props */
+const REST = 400; // milliseconds without a change, after which the hand counts as resting
+
+/**
+ * A fold whose content follows the hand while it is open, and catches up once the hand rests while it is closed: so the
+ * numbers are always on the page, and cost no frame of a drag.
+ * @param {{summary: string, children: () => import("preact").ComponentChildren}} props
+ */
 function Fold({ summary, children }) {
   const [open, setOpen] = useState(false);
+  const [rested, setRested] = useState(() => children);
+  useEffect(() => {
+    const timer = open ? undefined : setTimeout(() => setRested(() => children), REST);
+    return () => clearTimeout(timer);
+  }, [children, open]);
+  const shown = open ? children : rested;
+  const content = useMemo(shown, [shown]);
   return (
     <details class="gn-fold" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>{summary}</summary>
-      {open && children()}
+      {content}
     </details>
   );
 }
@@ -421,7 +434,7 @@ function Fold({ summary, children }) {
 function Summary({ text }) {
   const [said, setSaid] = useState(text);
   useEffect(() => {
-    const timer = setTimeout(() => setSaid(text), 400);
+    const timer = setTimeout(() => setSaid(text), REST);
     return () => clearTimeout(timer);
   }, [text]);
   return <p class="gn-sr" aria-live="polite">{said}</p>;

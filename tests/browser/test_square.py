@@ -491,6 +491,15 @@ def test_the_table_is_a_table(show):
     assert fold.locator("tr[aria-current=true] th").inner_text() == "▸ 2"
 
 
+def test_the_folded_table_is_on_the_page_and_catches_up_once_the_hand_rests(show):
+    (figure,) = show(demo())
+    folded = figure.root.locator("details:not([open]) tbody tr")
+    expect(folded).to_have_count(1)
+    figure.go(4, 8)
+    assert folded.count() == 1  # a drag does not wait for what nobody sees
+    expect(folded).to_have_count(32)
+
+
 @pytest.mark.parametrize("point", [(1, 1), (1, 8), (4, 1), (4, 4), (2, 2), (4, 8)])
 def test_one_value_is_worked_out_with_numbers_that_agree(show, point: tuple[int, int]):
     square = demo(Grouping(*point))
