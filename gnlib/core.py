@@ -45,10 +45,12 @@ def moments(x: Tensor) -> Moments:
     def average(values: Tensor) -> Tensor:
         return values.sum(2, keepdim=True) / max(S, 1)  # (N, C, 1)
 
-    near = average(cells).detach()  # the mean up to rounding; what it leaves of the values is small, and so its errors
+    # the mean up to rounding; what it leaves of the values is small, and so its errors
+    near = average(cells).detach()
     rest = cells - near
     mean = average(rest)
-    var = average((rest - mean).square())  # not E[x²] - E[x]², which loses every digit once mean² >> variance
+    # not E[x²] - E[x]², which loses every digit once mean² >> variance
+    var = average((rest - mean).square())
     count = torch.tensor(S, device=x.device).expand(cells.shape[:2])
     wide = _wide(x)
     return Moments(count, (near.to(wide) + mean).squeeze(2), var.squeeze(2).to(wide))
@@ -110,16 +112,20 @@ def apply(
     _check(x)
     N, C, *positions = x.shape
     narrow = _at_least_float32(x)
-    mean, var = (table.to(torch.promote_types(table.dtype, narrow)) for table in moments[1:])  # (b, g)
+    wide = torch.promote_types(moments.var.dtype, narrow)
+    mean, var = moments.mean.to(wide), moments.var.to(wide)  # (b, g)
     rstd = torch.rsqrt(var + eps)
-    near = mean.detach().to(narrow)  # the mean in x's own precision, so that subtracting it costs no digit
+    # the mean in x's own precision, so that subtracting it costs no digit
+    near = mean.detach().to(narrow)
     missed = (near - mean) * rstd  # what that rounding left out
-    near, scale, shift = (_spread(table.to(narrow), N, C) for table in (near, rstd, missed))  # (N, C)
+    of_blocks = (near, rstd, missed)
+    near, scale, shift = (_spread(table.to(narrow), N, C) for table in of_blocks)
     if weight is not None:
         scale, shift = scale * weight, shift * weight
     if bias is not None:
         shift = shift + bias
-    near, scale, shift = (table.view(N, C, *(1 for _ in positions)) for table in (near, scale, shift))
+    of_cells = (N, C, *(1 for _ in positions))
+    near, scale, shift = (table.view(of_cells) for table in (near, scale, shift))
     return ((x - near) * scale + shift).to(x.dtype)
 
 
