@@ -51,7 +51,7 @@ def moments(x: Tensor) -> Moments:
     mean = average(rest)
     # not E[x²] - E[x]², which loses every digit once mean² >> variance
     var = average((rest - mean).square())
-    count = torch.tensor(S, device=x.device).expand(cells.shape[:2])
+    count = torch.full(cells.shape[:2], S, device=x.device)
     wide = _wide(x)
     return Moments(count, (near.to(wide) + mean).squeeze(2), var.squeeze(2).to(wide))
 

@@ -9,9 +9,10 @@ import shutil
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode  # a GPU's tensor without a GPU
 
 import gnlib
-from gnlib import EACH, Grouping, grouping_of
+from gnlib import EACH, Grouping, grouping_of, ops
 from tests.layer_references import ONE_OF_EACH, REFERENCES, RUNNING
 
 LAYERS = pytest.mark.parametrize("name", REFERENCES)
@@ -117,6 +118,21 @@ def test_eps_stands_under_the_root_as_in_torch(name, eps):
     ours, theirs = step(ours, x, dy), step(theirs, x, dy)
     for key, truth in theirs.items():
         torch.testing.assert_close(ours[key], truth, rtol=1e-12, atol=1e-12 * truth.abs().max().item(), msg=key)
+
+
+@pytest.mark.parametrize("name", ["BatchNorm2d", "InstanceNorm2d", "GroupNorm, 3 of 12"])
+@pytest.mark.parametrize("positions", [(2, 3, 5, 1, 7), (2, 3, 1, 1, 5, 7)], ids=str)
+def test_any_rank_gives_what_its_positions_in_one_row_give(name, positions):
+    reference = REFERENCES[name]
+    layer, _ = reference.pair()
+    x = torch.randn(*reference.shape[:2], *positions, dtype=torch.float64)
+    dy = cotangent(x)
+    twin = copy.deepcopy(layer)
+    result, truth = step(layer, x, dy), step(twin, x.flatten(2), dy.flatten(2))
+    for key in ("output", "input gradient"):
+        assert result[key].shape == x.shape
+        result[key] = result[key].flatten(2)
+    assert_close(result, truth)
 
 
 LAYOUTS = {
@@ -466,6 +482,13 @@ def test_a_checkpoint_without_a_batch_counter_loads_as_in_torch(name, version):
         assert torch.equal(states[0][key], states[1][key]), key
 
 
+@pytest.mark.parametrize("cls", [gnlib.InstanceNorm, nn.InstanceNorm2d])
+def test_running_statistics_in_an_old_checkpoint_are_refused_where_none_are_kept(cls):
+    old = {"running_mean": torch.zeros(6), "running_var": torch.ones(6)}
+    with pytest.raises(RuntimeError, match="running_mean"):
+        cls(6).load_state_dict(old, strict=True)
+
+
 @RUNNING_LAYERS
 def test_a_new_checkpoint_must_have_its_batch_counter(name):
     layer, _ = RUNNING[name].pair(track_running_stats=True)
@@ -558,6 +581,21 @@ def test_autocast_gives_torchs_dtypes(name, given):
     with torch.autocast("cpu", torch.bfloat16):
         results = [step(layer, x, cotangent(x)) for layer in (ours, theirs)]
     assert {k: v.dtype for k, v in results[0].items()} == {k: v.dtype for k, v in results[1].items()}
+
+
+@pytest.mark.parametrize("device", ["cuda", "xpu", "mps"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_autocast_on_a_gpu_widens_what_torch_widens(device, dtype, monkeypatch):
+    monkeypatch.setattr(gnlib.core, "normalize", lambda x, *_: x)  # no arithmetic: the machine may have no GPU
+    with FakeTensorMode() as mode, torch.no_grad():
+        x = FakeTensor(mode, torch.empty(4, 6, 5, dtype=dtype, device="meta"), torch.device(device))
+        for enabled in (True, False):
+            torch.set_autocast_enabled(device, enabled)
+            try:
+                theirs = {nn.functional.layer_norm(x, (5,)).dtype, nn.functional.group_norm(x, 2).dtype}
+                assert {ops.normalize(x, Grouping.group_norm(2)).dtype} == theirs
+            finally:
+                torch.set_autocast_enabled(device, False)
 
 
 @EACH_LAYER
