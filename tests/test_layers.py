@@ -638,6 +638,16 @@ def test_per_sample_gradients_and_vmap_equal_a_loop(name):
         torch.testing.assert_close(at_once[key], one_by_one, rtol=0, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch.func.jvp's own
+@EACH_LAYER
+def test_forward_mode_derivative_equals_torch(name):
+    reference = REFERENCES[name]
+    x = reference.input()
+    options = {"track_running_stats": False} if reference.keeps_running else {}
+    ours, theirs = (torch.func.jvp(layer, (x,), (cotangent(x),))[1] for layer in reference.pair(**options))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
 COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
 
 
