@@ -187,7 +187,7 @@ def test_listings_are_read_from_the_library(chapter: str) -> None:
 
 
 def test_every_glossary_entry_is_used() -> None:
-    defined = re.findall(r"^([A-Za-z][\w ]+)$", source("chapters/glossary"), flags=re.M)
+    defined = re.findall(r"^([A-Za-z][\w -]+)$", source("chapters/glossary"), flags=re.M)
     words = " ".join(prose(chapter) for chapter in PAGES) + source("chapters/glossary")
     for term in defined:
         assert len(re.findall(rf"\b{re.escape(term)}", words, flags=re.I)) > 1, term
