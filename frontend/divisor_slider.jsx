@@ -1,5 +1,6 @@
 // A native range input that stops only on the divisors of a size, with its numbers beside it.
 import { divisors } from "./grouping.js";
+import { RangeInput } from "./range_input.jsx";
 
 /**
  * @param {{label: string, symbol: string, size: number, value: number, each: string, valueText: string, onChange: (value: number) => void}} props
@@ -12,10 +13,9 @@ export function DivisorSlider({ label, symbol, size, value, each, valueText, onC
     <div class="gn-slider">
       <label>
         <span class="gn-slider-name">{label}</span>
-        <input
-          type="range" min={0} max={Math.max(stops.length - 1, 0)} step={1} value={index} disabled={stops.length === 1}
-          aria-valuetext={valueText}
-          onInput={(event) => onChange(stops[Number(event.currentTarget.value)])}
+        <RangeInput
+          min={0} max={Math.max(stops.length - 1, 0)} step={1} value={index} disabled={stops.length === 1}
+          valueText={valueText} onValue={(stop) => onChange(stops[stop])}
         />
       </label>
       <div class="gn-stops" aria-hidden="true">

@@ -16,7 +16,8 @@ import { layerCode } from "./layer_code.js";
 import { useTraits, write } from "./model.js";
 import { affine, blockOf, moments, pool, scaled, split, track, untrained } from "./moments.js";
 import { decimals, fixed, scientific, short, whole } from "./numbers.js";
-import { FACTOR, factorOf, whoNotices, whoNoticesAt } from "./spoil.js";
+import { RangeInput } from "./range_input.jsx";
+import { FACTOR, NOTICEABLE, factorOf, whoNotices, whoNoticesAt } from "./spoil.js";
 import { SquareMap } from "./square_map.jsx";
 import { CONTENT, MOST_STEPS, STATE, fromAddress, readState, toAddress } from "./square_state.js";
 import { strings } from "./strings/index.js";
@@ -149,7 +150,9 @@ function Square({ model, name, root }) {
   const pickText = words.picked(sampleName(n), channelName(c), block + 1, b * g);
   const fullName = nameOf(point, N, C);
   const symbol = isAffine ? "y" : "x̂";
-  const verdict = evaluated ? words.evaluated : words.verdict(b, g, N, C, size * S);
+  const promise = words.verdict(b, g, N, C, size * S);
+  const verdict = evaluated ? words.evaluated : isAffine ? words.beforeAffine(promise) : promise;
+  const batch = spoilt ? words.batch.spoilt : words.batch.asItIs;
   const changed = noticed ? noticed.reduce((a, v) => a + v, 0) : 0;
   const own = noticed ? noticed.reduce((a, v, k) => a + (v && factor(Math.floor(k / C), k % C) !== 1 ? 1 : 0), 0) : 0;
 
@@ -297,7 +300,7 @@ function Square({ model, name, root }) {
               </div>
               <p class="gn-picked-name">{sampleName(n)}, {channelName(c)}</p>
             </div>
-            <Formulas worked={worked} cells={size} most={evaluated ? Math.max(...used.var) : blocks.var.reduce((a, v) => Math.max(a, v), 0)} words={words} />
+            <Formulas worked={worked} cells={size} words={words} />
           </div>
           <BlockCells cells={blockCells} of={size} mean={worked.mean} sd={Math.sqrt(worked.variance)} running={evaluated} words={words} width={Math.min(Math.max(wide ? widths[0] / 2 : widths[0], 200), 560)} />
         </section>
@@ -315,6 +318,7 @@ function Square({ model, name, root }) {
             {!spoilt ? words.spoilInvite : changed === 0 ? <><b>{words.nobody}</b>{words.nobodyWhy}</> : (
               <><b>{words.notice(changed, N * C)}</b> {words.own(own)} <span class="gn-own-mark" aria-hidden="true" />{words.and}{words.bystanders(changed - own)} <span class="gn-bystander-mark" aria-hidden="true" />.</>
             )}
+            {spoilt && ` ${words.threshold(NOTICEABLE)}`}
           </p>
         </section>
         <section class="gn-mode-section">
@@ -323,7 +327,7 @@ function Square({ model, name, root }) {
             <label><input type="radio" name={`${name}-mode`} checked={!evaluated} onChange={() => set({ evaluating: false })} /> {words.training}</label>
             <label><input type="radio" name={`${name}-mode`} checked={evaluated} onChange={() => set({ evaluating: true })} /> {words.evaluation}</label>
           </fieldset>
-          <p class="gn-notice">{!keeps ? words.sameText : evaluated ? words.evaluationText(steps) : words.trainingText}</p>
+          <p class="gn-notice">{!keeps ? words.sameText : evaluated ? words.evaluationText(steps, batch) : words.trainingText}</p>
         </section>
       </div>
 
@@ -333,7 +337,7 @@ function Square({ model, name, root }) {
       </section>
 
       <Fold summary={words.parameters}>
-        {() => <Parameters state={state} set={set} words={words} />}
+        {() => <Parameters state={state} set={set} batch={batch} words={words} />}
       </Fold>
       <Fold summary={words.table}>
         {() => <BlockTable N={N} C={C} point={point} blocks={blocks} within={within} between={between} picked={block} words={words} />}
@@ -383,15 +387,15 @@ function noticeText(words, changed, own, cells) {
   return `${words.notice(changed, cells)} ${words.own(own)}${words.and}${words.bystanders(changed - own)}.`;
 }
 
-/** γ and β of the picked channel, and ε. @param {{state: import("./square_state.js").State, set: (traits: Record<string, unknown>) => void, words: import("./strings/en.js").Words}} props */
-function Parameters({ state, set, words }) {
+/** γ and β of the picked channel, and ε. @param {{state: import("./square_state.js").State, set: (traits: Record<string, unknown>) => void, batch: string, words: import("./strings/en.js").Words}} props */
+function Parameters({ state, set, batch, words }) {
   const { weight, bias, c, eps, steps } = state;
   const changed = (/** @type {number[]} */ values, /** @type {number} */ value) => values.map((old, i) => (i === c ? value : old));
   const power = eps > 0 ? Math.log10(eps) : -9;
   const slider = (/** @type {string} */ label, /** @type {number} */ value, /** @type {number} */ min, /** @type {number} */ max, /** @type {number} */ step, /** @type {string} */ text, /** @type {(value: number) => void} */ change) => (
     <label>
       <span>{label}</span>
-      <input type="range" min={min} max={max} step={step} value={value} aria-valuetext={text} onInput={(event) => change(Number(event.currentTarget.value))} />
+      <RangeInput min={min} max={max} step={step} value={value} valueText={text} onValue={change} />
       <output>{text}</output>
     </label>
   );
@@ -400,7 +404,7 @@ function Parameters({ state, set, words }) {
       {slider(words.gamma(c + 1), weight[c], -2, 2, 0.05, fixed(weight[c], 2), (v) => set({ weight: changed(weight, v) }))}
       {slider(words.beta(c + 1), bias[c], -2, 2, 0.05, fixed(bias[c], 2), (v) => set({ bias: changed(bias, v) }))}
       {slider(words.epsilon, power, -8, 1, 0.5, short(eps), (v) => set({ eps: Number((10 ** v).toPrecision(3)) }))}
-      {slider(words.steps, steps, 0, MOST_STEPS, 1, whole(steps), (v) => set({ steps: v }))}
+      {slider(words.steps(batch), steps, 0, MOST_STEPS, 1, whole(steps), (v) => set({ steps: v }))}
       <button type="button" class="gn-button" onClick={() => set({ weight: [], bias: [], eps: 1e-5, steps: 10 })}>{words.reset}</button>
     </div>
   );

@@ -26,16 +26,20 @@ export function SquareMap({ N, C, point, width, words, label, inked, onPoint }) 
   const height = top + rows.length * stepY + bottom;
   const here = place(point, N, C);
 
-  const go = (/** @type {PointerEvent} */ event) => {
-    const svg = /** @type {SVGElement} */ (event.currentTarget);
-    if (event.type === "pointermove" && (!event.buttons || event.pointerType === "touch")) return;
-    if (event.type === "pointerdown" && event.pointerType !== "touch") svg.setPointerCapture(event.pointerId);
-    const box = svg.getBoundingClientRect();
+  const go = (/** @type {MouseEvent} */ event) => {
+    const box = /** @type {SVGElement} */ (event.currentTarget).getBoundingClientRect();
     const pickFrom = (/** @type {number[]} */ list, /** @type {number} */ at) => list[Math.max(0, Math.min(list.length - 1, Math.floor(at)))];
     onPoint({
       b: pickFrom(rows, (((event.clientY - box.top) * height) / box.height - top) / stepY),
       g: pickFrom(columns, (((event.clientX - box.left) * w) / box.width - left) / stepX),
     });
+  };
+
+  // only a mouse drags over the map: a finger that comes down on it may be about to scroll, and is heard when it taps
+  const drag = (/** @type {PointerEvent} */ event) => {
+    if (event.pointerType !== "mouse" || !event.buttons) return;
+    if (event.type === "pointerdown") /** @type {SVGElement} */ (event.currentTarget).setPointerCapture(event.pointerId);
+    go(event);
   };
 
   // drawn anew only when the ink changes, not whenever the point does
@@ -69,7 +73,7 @@ export function SquareMap({ N, C, point, width, words, label, inked, onPoint }) 
 
   const everyX = Math.ceil(22 / stepX);
   return (
-    <svg class="gn-map" viewBox={`0 0 ${w} ${height}`} height={height} role="img" aria-label={label} onPointerDown={go} onPointerMove={go}>
+    <svg class="gn-map" viewBox={`0 0 ${w} ${height}`} height={height} role="img" aria-label={label} onPointerDown={drag} onPointerMove={drag} onClick={go}>
       <text class="gn-axis" x={x(1) - glyphW / 2} y={11}>{words.mapGroups}</text>
       {columns.map((g, i) => (i % everyX === 0 || g === point.g) && (
         <text key={`g${g}`} class={g === point.g ? "gn-on" : ""} x={x(g)} y={top - 20 + 1} text-anchor="middle">{g}</text>

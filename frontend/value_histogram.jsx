@@ -42,6 +42,7 @@ export function ValueHistogram({ before, after, line, afterSymbol, words }) {
         <div class="gn-ticks" aria-hidden="true">{[-2, -1, 0, 1, 2].map((v) => <span key={v} style={place(v)}>{fixed(v, 0)}</span>)}</div>
       )}
       <p aria-hidden="true"><span>{words.histogramAfter}{afterSymbol}</span><span>{words.scale}</span></p>
+      <p aria-hidden="true">{words.endBars}</p>
     </div>
   );
 }

@@ -10,8 +10,8 @@ import { addsUp, decimals, fewestDigits, fixed, scientific, worksOut } from "./n
  * }} Worked
  */
 
-/** @param {{worked: Worked, cells: number, most: number, words: import("./strings/en.js").Words}} props  most: the largest variance of all blocks */
-export function Formulas({ worked, cells, most, words }) {
+/** @param {{worked: Worked, cells: number, words: import("./strings/en.js").Words}} props */
+export function Formulas({ worked, cells, words }) {
   const { mean, within, between, variance, running, eps, value, normalized, gamma, beta, output } = worked;
   const shown = 2; // decimals of the result
   const sizes = [Math.sqrt(variance), variance, Math.max(Math.abs(mean), Math.abs(value)) >= 1e7 ? Infinity : 1].map(decimals);
@@ -24,6 +24,7 @@ export function Formulas({ worked, cells, most, words }) {
   const show = (/** @type {number} */ v) => (plain ? fixed(v, digits) : scientific(v));
   const signed = (/** @type {number} */ v, text = show(v)) => (v < 0 ? `(${text})` : text);
   const equals = exact === null ? "≈" : "=";
+  const share = running || !(within + between > 0) ? null : within / (within + between);
   const affine = gamma !== 1 || beta !== 0;
   return (
     <dl class="gn-formulas">
@@ -38,9 +39,10 @@ export function Formulas({ worked, cells, most, words }) {
           {" "}<small>{running ? words.runningVariance : words.withinBetween}</small>
         </dd>
       </div>
-      <div class="gn-parts" aria-hidden="true">
-        <span style={{ width: `${(100 * (running ? variance : within)) / (most || 1)}%` }} />
-        <span style={{ width: `${running ? 0 : (100 * between) / (most || 1)}%` }} />
+      {/* a running variance has no parts, and a variance of zero none to show: the bar's place stays, empty */}
+      <div class={`gn-parts${share === null ? " gn-none" : ""}`} aria-hidden="true">
+        <p><span style={{ width: `${100 * (share ?? 0)}%` }} /><span style={{ width: `${100 * (1 - (share ?? 0))}%` }} /></p>
+        <small>{words.shares(Math.round(100 * (share ?? 0)))}</small>
       </div>
       <div class="gn-worked">
         <dt>x̂</dt>

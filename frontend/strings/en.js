@@ -10,7 +10,7 @@ export const square = {
     before: "Each picture is one channel of one sample. ",
     beforeValues: "Each cell is one channel of one sample. ",
     drag: "Drag the orange ring",
-    after: " to cut the table into blocks: what you cut apart comes out with the same mean and spread; what stays together keeps its differences.",
+    after: " to cut the table into blocks: what you cut apart comes out with the same mean and spread (standard deviation); what stays together keeps its differences.",
   },
 
   // the two tables
@@ -51,25 +51,27 @@ export const square = {
   detail: (/** @type {number} */ b, /** @type {number} */ g) => `${plural(b, "sample block")}, ${plural(g, "channel group")}`,
   verdict: (/** @type {number} */ b, /** @type {number} */ g, /** @type {number} */ N, /** @type {number} */ C, /** @type {number} */ values) => {
     if (values === 1) return "A block of one value has no spread: every value comes out as 0.";
-    const same = " with the same mean and spread. ";
-    if (b === N && g === C) return `Every channel of every sample comes out${same}`.trim();
-    if (b === N && g === 1) return `Every sample comes out${same}Channels keep their differences.`;
-    if (b === N) return `In every sample, each ${C / g} channels come out${same}`.trim();
-    if (b === 1 && g === C) return `Every channel comes out${same}Samples keep their differences.`;
+    const gets = "gets mean 0 and spread 1";
+    const samples = `${whole(N / b)} samples`, channels = `${whole(C / g)} channels`;
+    if (b === N && g === C) return `Each channel of each sample ${gets}.`;
+    if (b === N && g === 1) return `Each sample, as a whole, ${gets}. Channels keep their differences.`;
+    if (b === N) return `In each sample, a group of ${channels} as a whole ${gets}. Inside, channels keep their differences.`;
+    if (b === 1 && g === C) return `Each channel, over all samples, ${gets}. Samples keep their differences.`;
     if (b === 1 && g === 1) return "Nothing is cut apart: samples and channels keep all their differences.";
-    if (b === 1) return `Every ${C / g} channels come out${same}Samples keep their differences.`;
-    if (g === C) return `In every channel, each ${N / b} samples come out${same}`.trim();
-    if (g === 1) return `Every ${N / b} samples come out${same}Channels keep their differences.`;
-    return `Every ${N / b} samples × ${C / g} channels come out${same}`.trim();
+    if (b === 1) return `Each group of ${channels}, over all samples, ${gets}. Inside, all differences stay.`;
+    if (g === C) return `In each channel, a block of ${samples} as a whole ${gets}. Inside, samples keep their differences.`;
+    if (g === 1) return `Each block of ${samples}, as a whole, ${gets}. Inside, all differences stay.`;
+    return `Each block of ${samples} × ${channels}, as a whole, ${gets}. Inside, all differences stay.`;
   },
+  beforeAffine: (/** @type {string} */ verdict) => `Before γ and β: ${verdict}`,
   evaluated: "Evaluation: no block measures itself any more, so no mean and no spread is promised.",
 
   // the map and the sliders
   mapNow: (/** @type {string} */ name) => `Map of all points: right, more channel groups; down, more sample blocks. Now at ${name}.`,
   mapGroups: "channel groups →",
   mapBlocks: "← sample blocks",
-  mapLegend: "Ink: who shares a mean and a variance with the picked cell.",
-  mapSpoilt: "Ink: who notices, at every point.",
+  mapLegend: "Highlighted: who shares a mean and a variance with the picked cell.",
+  mapSpoilt: "Highlighted: who notices, at every point.",
   mapLabels: {
     everything: "All", batch_group_norm: "Batch-group", batch_norm: "Batch", ghost_batch_norm: "Ghost batch",
     layer_norm: "Layer", group_norm: "Group", instance_norm: "Instance",
@@ -93,6 +95,7 @@ export const square = {
   histogramAfter: "after, ",
   pickedBlock: "picked block",
   scale: "color = value",
+  endBars: "end bars: all values beyond",
 
   // one block, worked out
   workedTitle: (/** @type {number} */ block, /** @type {number} */ blocks) => `Block ${whole(block)} of ${whole(blocks)}`,
@@ -105,6 +108,7 @@ export const square = {
   within: "within",
   between: "between",
   withinBetween: "within + between cells",
+  shares: (/** @type {number} */ within) => `bar = σ²: ${within} % within, ${100 - within} % between`,
   zoomBefore: "The picked picture before",
   zoomAfter: "The picked picture after",
   value: "Picked value",
@@ -126,6 +130,7 @@ export const square = {
   nobody: "Nobody notices.",
   nobodyWhy: " The block’s own σ divides the factor away again.",
   notice: (/** @type {number} */ changed, /** @type {number} */ cells) => `${whole(changed)} of ${plural(cells, "cell")} notice:`,
+  threshold: (/** @type {number} */ least) => `A cell notices if its x̂ moves by more than ${least} (root mean square).`,
   own: (/** @type {number} */ count) => `${whole(count)} spoilt`,
   bystanders: (/** @type {number} */ count) => plural(count, "bystander"),
   and: " and ",
@@ -135,9 +140,10 @@ export const square = {
   training: "Training",
   evaluation: "Evaluation",
   trainingText: "Every block uses its own mean and variance.",
-  evaluationText: (/** @type {number} */ steps) => `All use running averages, after ${plural(steps, "step")} on this batch.`,
+  batch: { asItIs: "this batch", spoilt: "the batch before it was spoilt" }, // a spoilt batch teaches the running averages nothing
+  evaluationText: (/** @type {number} */ steps, /** @type {string} */ batch) => `All use running averages, after ${plural(steps, "step")} on ${batch}.`,
   sameText: "Each block lies within one sample: training and evaluation are the same.",
-  steps: "Training steps on this batch",
+  steps: (/** @type {string} */ batch) => `Training steps on ${batch}`,
 
   // code
   code: "The same in code",

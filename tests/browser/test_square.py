@@ -347,6 +347,36 @@ def test_only_what_is_grabbed_takes_touches_from_the_page(show):
     assert all("gn-handle" in name for name in taking)
 
 
+@pytest.mark.parametrize("start", ["the map", "Sample blocks", "Channel groups", "γ of channel 3"])
+def test_a_swipe_that_starts_on_a_control_scrolls_and_changes_nothing(show, start: str):
+    (figure,) = show(demo(Grouping(2, 4)), width=390, height=800, has_touch=True, is_mobile=True)
+    page = figure.page
+    figure.fold("γ, β, ε")
+    control = figure.root.locator(".gn-map") if start == "the map" else figure.root.get_by_label(start).last
+    control.evaluate("e => e.scrollIntoView({ block: 'center' })")
+    before = page.evaluate("scrollY")
+    box = control.bounding_box()
+    x, y = box["x"] + box["width"] * 0.95, box["y"] + box["height"] * 0.6  # far from where the thumb is
+    swipe(page, (x, y), [(x, y - 200)])
+    wait(page, f"scrollY > {before} + 50")
+    assert figure.point == (2, 4)
+    assert [w for w in figure.get("weight") if w != 1] == []
+    # the thumb is back too
+    expect(figure.groups).to_have_value("2")
+    expect(figure.blocks).to_have_value("1")
+
+
+def test_a_finger_still_slides_and_taps_a_slider(show):
+    (figure,) = show(demo(), width=390, height=800, has_touch=True, is_mobile=True)
+    figure.groups.evaluate("e => e.scrollIntoView({ block: 'center' })")
+    box = figure.groups.bounding_box()
+    y = box["y"] + box["height"] / 2
+    swipe(figure.page, (box["x"] + 10, y), [(box["x"] + box["width"] - 10, y)])
+    assert figure.point == (1, 8)
+    figure.page.touchscreen.tap(box["x"] + box["width"] * 0.35, y)
+    assert figure.point == (1, 2)
+
+
 def test_a_tap_on_the_map_goes_there(show):
     (figure,) = show(demo(), width=390, has_touch=True)
     glyph = figure.root.locator(".gn-glyph").nth(POINTS.index((4, 2)))
@@ -523,6 +553,46 @@ def test_one_value_is_worked_out_with_numbers_that_agree(show, point: tuple[int,
     assert value == pytest.approx(x.flatten(2)[n, c, p].item(), abs=0.006)
 
 
+def test_the_bar_is_the_whole_variance_and_says_what_share_lies_within(show):
+    square = demo()
+    (figure,) = show(square, reduced_motion="reduce")
+    cells, bar = moments(square.x.double()), figure.root.locator(".gn-parts")
+    for b, g in POINTS:
+        figure.go(b, g)
+        grouping = Grouping(b, g)
+        i, j = square.sample * b // N, square.channel * g // C
+        within = pool(cells._replace(mean=cells.mean * 0), grouping).var[i, j].item()
+        share = within / pool(cells, grouping).var[i, j].item()
+        percent = round(100 * share)
+        expect(bar).to_have_text(f"bar = σ²: {percent} % within, {100 - percent} % between")
+        parts = bar.locator("span").evaluate_all("all => all.map(e => e.getBoundingClientRect().width)")
+        assert parts[0] / sum(parts) == pytest.approx(share, abs=0.01)
+        whole = bar.locator("p").bounding_box()
+        assert sum(parts) == pytest.approx(whole["width"], abs=1)
+    figure.go(1, 8)
+    figure.root.get_by_label("Evaluation").check()
+    expect(bar).to_be_hidden()  # a running variance has no parts
+
+
+def test_the_verdict_speaks_of_blocks_as_wholes(show):
+    (figure,) = show(demo())
+    for (b, g), said in {
+        (1, 1): "Nothing is cut apart",
+        (1, 2): "Each group of 4 channels, over all samples, gets mean 0 and spread 1. Inside, all differences stay.",
+        (1, 8): "Each channel, over all samples, gets mean 0 and spread 1. Samples keep their differences.",
+        (2, 1): "Each block of 2 samples, as a whole, gets mean 0 and spread 1. Inside, all differences stay.",
+        (2, 4): "Each block of 2 samples × 2 channels, as a whole, gets mean 0",
+        (2, 8): "In each channel, a block of 2 samples as a whole gets mean 0 and spread 1. Inside, samples keep",
+        (4, 1): "Each sample, as a whole, gets mean 0 and spread 1. Channels keep their differences.",
+        (4, 4): "In each sample, a group of 2 channels as a whole gets mean 0 and spread 1. Inside, channels keep",
+        (4, 8): "Each channel of each sample gets mean 0 and spread 1.",
+    }.items():
+        figure.go(b, g)
+        expect(figure.root.locator(".gn-verdict")).to_contain_text(said)
+    figure.set(bias=[0.5] * 8)
+    expect(figure.root.locator(".gn-verdict")).to_contain_text("Before γ and β: Each channel of each sample")
+
+
 def test_statistics_times_values_is_all_values_always(show):
     (figure,) = show(demo())
     for b, g in POINTS:
@@ -692,6 +762,46 @@ def test_heads_of_rows_and_columns_spoil_too_and_marks_are_shapes(show):
     head.click()
     assert figure.get("spoiled_sample") is None
     expect(figure.root.locator(".gn-marks")).to_have_count(0)
+
+
+def test_a_cell_notices_from_the_threshold_on_that_the_figure_names(show):
+    square = demo(Grouping.layer_norm())
+    (figure,) = show(square)
+    figure.set(spoiled_sample=1)
+    expect(figure.notice).to_contain_text("A cell notices if its x̂ moves")
+    told = figure.notice.inner_text()
+    least = float(re.search(r"moves by more than (\d\.\d+) \(root mean square\)", told)[1])
+    x = square.x.double()
+    spoilt, eps = x.clone(), torch.logspace(-6, 0, 13)  # the larger ε, the less of it σ divides away
+    spoilt[1] *= 3
+    seen = set()
+    for e in eps.tolist():
+        figure.set(eps=e)
+        moved = normalize(spoilt, Grouping.layer_norm(), eps=e) - normalize(x, Grouping.layer_norm(), eps=e)
+        rms = moved.flatten(2).square().mean(-1).sqrt()
+        count = int((rms > least).sum())
+        expect(figure.notice).to_contain_text(f"{count} of 32 cells notice" if count else "Nobody notices.")
+        seen.add(count)
+    assert len(seen) > 2  # nobody, some, all
+
+
+def test_running_averages_come_from_the_batch_before_it_was_spoilt_and_the_figure_says_so(show):
+    square = demo(Grouping.batch_norm(), evaluating=True)
+    (figure,) = show(square)
+    mode = figure.root.locator(".gn-mode-section .gn-notice")
+    expect(mode).to_have_text("All use running averages, after 10 steps on this batch.")
+    figure.set(spoiled_sample=1)
+    expect(mode).to_have_text("All use running averages, after 10 steps on the batch before it was spoilt.")
+    expect(figure.fold("γ, β, ε")).to_contain_text("Training steps on the batch before it was spoilt")
+    x = square.x.double()
+    spoilt = x.clone()
+    spoilt[1] *= 3
+    layer = nn.BatchNorm2d(C).double()
+    for _ in range(10):
+        layer(x)
+    y = layer.eval()(spoilt)[square.sample, square.channel].flatten()[square.position]
+    assert square.sample == 1
+    expect(figure.root.locator(".gn-zoom p").nth(1)).to_have_text(f"x̂ = {y:.2f}".replace("-", "−"))
 
 
 def test_in_evaluation_samples_do_not_see_each_other(show):
