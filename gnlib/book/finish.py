@@ -345,9 +345,10 @@ def unused_rules_out(css: str, known: set[str]) -> str:
         elif head.startswith("@"):
             kept.append(f"{before}{{{inside}}}")
         else:
-            selectors = re.split(r",(?![^()]*\))", before)
+            licence = "".join(re.findall(r"/\*!.*?\*/", before, re.DOTALL))  # apart: it may hold a comma
+            selectors = re.split(r",(?![^()]*\))", head)
             if used := [selector for selector in selectors if matches(selector)]:
-                kept.append(f"{','.join(used)}{{{inside}}}")
+                kept.append(f"{licence}{','.join(used)}{{{inside}}}")
     return "".join(kept)
 
 
