@@ -354,6 +354,8 @@ def test_icons_are_collected_in_every_form_that_the_theme_writes() -> None:
         ('@charset "UTF-8";', True),
         ('.here::before{content:"}.gone{"}', True),
         ("html{--x:1}", True),
+        ("/*! Ours, Inc. */:host,:root{--x:1}", True),
+        ("/* here, and there */.gone,.here{a:b}", ".here{a:b}"),
     ],
 )
 def test_only_rules_that_nothing_could_use_leave_a_style_sheet(rule: str, stays: bool | str) -> None:
@@ -614,6 +616,81 @@ def test_a_notebook_says_everything_that_the_page_says(rich: Built) -> None:
         assert expected in text, f"{expected!r} not in\n{text}"
 
 
+APART = {
+    "index": HEAD
+    + r"""# A tiny book
+
+$$
+1
+$$ (eq-one)
+
+```{toctree}
+two
+works
+```
+
+```{code-cell}
+1
+```
+
+(thanks)=
+## Thanks
+
+All.
+""",
+    "two": HEAD
+    + r"""(second)=
+# Two
+
+$$
+2
+$$ (eq-two)
+
+By {eq}`eq-one` and {eq}`eq-two`, {ref}`thanks <thanks>` to {cite}`wu2018`, {ref}`two <second>`; {ref}`a list <works>`.
+
+```{code-cell}
+1
+```
+""",
+    "works": "(works)=\n# Works\n\n```{bibliography}\n```\n",
+}
+WORK = (
+    "@article{wu2018, author={Wu, Yuxin and He, Kaiming}, title={Group Norm}, journal={J}, year={2018}, doi={10.1/x}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        (
+            "none",
+            r"By (1) of the book’s first page and (2), thanks (see the book’s first page) to \[WH18\], two; "
+            "a list (see *Works*).",
+        ),
+        (
+            "https://github.com/ada/square",
+            "By [(1)](https://ada.github.io/square/index.html#equation-eq-one) of the book’s first page and "
+            "[(2)](https://ada.github.io/square/two.html#equation-eq-two), "
+            "[thanks](https://ada.github.io/square/index.html#thanks) to ",
+        ),
+    ],
+)
+def test_what_leads_out_of_a_notebook_says_where(
+    address: str, words: str, book: Callable[..., Built], tmp_path: Path
+) -> None:
+    (tmp_path / "references.bib").write_text(WORK)
+    built = book(settings={"book_repository": address}, **APART)
+    assert built.warnings == ""
+    text = built.markdown("two")
+    assert words in text
+    assert text.endswith(
+        "## References\n\n- Yuxin Wu and Kaiming He. Group norm. *J*, 2018. [doi:10.1/x](https://doi.org/10.1/x)."
+    )
+    assert "References" not in built.markdown()
+    assert text.startswith("*“Two”, a chapter of ")
+    assert built.markdown().startswith("*The first page of ")
+
+
 def test_a_notebook_keeps_the_cells_that_later_cells_need(rich: Built) -> None:
     cells = [c for c in rich.notebook()["cells"] if c["cell_type"] == "code"]
     sources = ["".join(c["source"]) for c in cells]
@@ -643,7 +720,7 @@ def test_a_macro_is_written_out(tex: str, name: str, meaning: str, expanded: str
 
 
 def test_macros_in_a_circle_are_refused() -> None:
-    writer = notebooks.Writer(lambda _: None, str, lambda *_: "", [], {r"\a": r"\b", r"\b": r"\a"})
+    writer = notebooks.Writer(lambda _: None, lambda _: "", str, lambda *_: "", [], {r"\a": r"\b", r"\b": r"\a"})
     with pytest.raises(ExtensionError, match=r"katex_macros use each other in a circle: \\a, \\b"):
         writer.expand(r"\a")
 

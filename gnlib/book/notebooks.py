@@ -53,6 +53,7 @@ SILENT = (
     addnodes.toctree,
     addnodes.tabular_col_spec,
 )
+EQUATION = re.compile(r"\(\d+(?:\.\d+)*\)")  # how the page refers to one
 ADMONITIONS = (nodes.Admonition, addnodes.seealso, nodes.sidebar, nodes.topic)
 
 
@@ -69,6 +70,9 @@ class Writer:
     """Turns one resolved doctree into text and code, piece by piece: ``str`` is Markdown, ``Code`` a cell."""
 
     link: Callable[[str], str | None]  # an internal reference's address as seen from the notebook; None: plain text
+    page: Callable[
+        [str], str
+    ]  # how to name the other page that an internal reference leads to; "" where it says so itself
     image: Callable[[Any], str]  # the Markdown address of an image
     number: Callable[[str, Any], str]  # (kind, element) -> "Fig. 1", "(3)" or ""
     sources: list[Any]  # the executed chapter's cells
@@ -292,12 +296,15 @@ class Writer:
     def reference(self, element: Any) -> str:
         text = self.inline(element)
         target = element.get("refuri") or f"#{element.get('refid', '')}"
-        if not re.match(r"[a-z]+:", target):
-            inside = self.link(target)
-            if inside is None:
-                return text
-            target = inside
-        return f"[{text}]({target.replace(' ', '%20').replace(')', '%29')})"
+        if re.match(r"[a-z]+:", target):
+            return linked(text, target)
+        inside, page = self.link(target), self.page(target)
+        written = text if inside is None else linked(text, inside)
+        if page and EQUATION.fullmatch(text):
+            return f"{written} of {page}"  # not in this notebook
+        if page and inside is None and text.casefold() not in page.casefold():
+            return f"{written} (see {page})"
+        return written
 
     def picture(self, element: Any) -> str:
         alt = element.get("alt", "").replace("\n", " ").replace("[", "(").replace("]", ")")
@@ -361,6 +368,11 @@ def start_of_lines(text: str) -> str:
         lambda m: m[1] + (m[3] + "\\" + m[4] + " " if m[3] else "\\" + m[2]),
         text,
     )
+
+
+def linked(text: str, target: str) -> str:
+    """Return a link."""
+    return f"[{text}]({target.replace(' ', '%20').replace(')', '%29')})"
 
 
 def ticked(text: str) -> str:
@@ -467,6 +479,19 @@ def has_notebook(app: Sphinx, docname: str) -> bool:
     return "kernelspec" in app.env.metadata.get(docname, {})
 
 
+def cited(app: Sphinx, docname: str) -> list[Any]:
+    """Return the works that a page cites and does not list itself, in the bibliography's order."""
+    if "cite" not in app.env.domains:
+        return []
+    bibtex: Any = app.env.get_domain("cite")
+    keys = {target.key for ref in bibtex.citation_refs if ref.docname == docname for target in ref.targets}
+    return [
+        bibtex.backend.paragraph(work.formatted_entry)
+        for work in bibtex.citations
+        if work.key in keys and work.bibliography_key.docname != docname
+    ]
+
+
 def on_resolved(app: Sphinx, doctree: Any, docname: str) -> None:
     """Write the notebook of a chapter that Sphinx is about to write."""
     if app.builder.name != "html" or not has_notebook(app, docname):
@@ -480,9 +505,20 @@ def on_resolved(app: Sphinx, doctree: Any, docname: str) -> None:
         )
     here = app.builder.get_target_uri(docname)
     attachments: dict[str, dict[str, str]] = {}
+    citations = app.env.get_domain("cite").citations if "cite" in app.env.domains else []  # type: ignore[attr-defined]
 
     def link(target: str) -> str | None:
         return urljoin(repository.site + here, target) if repository else None
+
+    pages = {app.builder.get_target_uri(other): other for other in app.env.found_docs}
+
+    def page(target: str) -> str:
+        path, _, place = urljoin(here, target).partition("#")
+        other = pages.get(path, docname)
+        known = any(place == work.citation_id for work in citations) or place.startswith("term-")
+        if other == docname or known:  # the list of references and everyday words need no further name
+            return ""
+        return "the book’s first page" if other == app.config.root_doc else f"*{plain(app.env.titles[other].astext())}*"
 
     def image(element: Any) -> str:
         if "://" in element["uri"]:
@@ -501,6 +537,7 @@ def on_resolved(app: Sphinx, doctree: Any, docname: str) -> None:
 
     writer = Writer(
         link=link,
+        page=page,
         image=image,
         number=number,
         macros=app.config.katex_macros,
@@ -508,13 +545,17 @@ def on_resolved(app: Sphinx, doctree: Any, docname: str) -> None:
     )
     title = app.env.titles[docname].astext()
     book = f"[{app.config.html_title}]({repository.site + here})" if repository else str(app.config.html_title)
-    lead = f"*“{title}”, a chapter of {book}. Run the next cell first.*"
+    place = f"The first page of {book}" if docname == app.config.root_doc else f"“{title}”, a chapter of {book}"
+    lead = f"*{place}. Run the next cell first.*"
     path = path_of(app, docname)
     other = app.env.gn_notebooks.setdefault(path.name, docname)  # type: ignore[attr-defined]
     if other != docname:
         raise ExtensionError(f"two chapters would share the notebook {path.name}: {docname} and {other}; rename one")
     pieces: list[str | Code] = [lead, Code(setup_cell(wheel_name(Path(app.confdir)), repository), folded=True)]
-    made = notebook([*pieces, *writer.document(doctree)], attachments, path.name)
+    pieces += writer.document(doctree)
+    if works := cited(app, docname):
+        pieces += ["## References", "\n".join(f"- {writer.inline(work)}" for work in works)]
+    made = notebook(pieces, attachments, path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(made, path)
 

@@ -33,8 +33,9 @@ if missing("gnlib") and "google.colab" in sys.modules:
     install(SITE + WHEEL if SITE else str(beside[-1]), *(name for name in ("anywidget", "psygnal") if missing(name)))
 elif missing("gnlib"):
     raise ModuleNotFoundError(
-        f"gnlib must be installed to run this notebook: pip install {SITE + WHEEL}, "
-        "or `pip install .` in the book's repository"
+        f"gnlib must be installed to run this notebook: pip install {SITE + WHEEL}"
+        + ("" if SITE else ", a file from the book's dist/ folder")
+        + ", or `pip install .` in the book's repository"
     )
 
 import torch
