@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageChops
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SITE
@@ -220,6 +222,89 @@ def test_prose_stands_left_of_its_code_and_above_it_on_a_phone(site: Any, watch:
         assert (code["x"] >= words["x"] + words["width"] - 1) is beside
         assert (code["y"] >= words["y"] + words["height"] - 1) is not beside
         assert code["x"] + code["width"] <= width
+
+
+def test_80_characters_fit_beside_300_pixels_of_words(site: Any, watch: Callable[..., Any]) -> None:
+    page = watch(site.address + "chapters/group_norm.html").page
+    inside = """one => one.clientWidth - parseFloat(getComputedStyle(one).paddingLeft)
+                           - parseFloat(getComputedStyle(one).paddingRight)"""
+    character = """one => {
+        const run = document.createElement('span');
+        run.textContent = 'x'.repeat(100);
+        one.append(run);
+        const width = run.getBoundingClientRect().width / 100;
+        run.remove();
+        return width;
+    }"""
+    beside = page.locator(".gn-beside-code pre").first
+    assert beside.evaluate(inside) >= 80 * beside.evaluate(character)
+    assert page.locator(".gn-beside-words").first.evaluate(inside) >= 300
+    alone = watch(site.address + "chapters/one_core.html").page.locator(
+        "div[class*=literal] pre, .highlight-python pre"
+    )
+    assert alone.first.evaluate(inside) >= 83 * alone.first.evaluate(character)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    "what", [".pst-scrollable-table-container", ".cell_input pre", ".cell_output pre", ".gn-beside pre"]
+)
+def test_what_scrolls_sideways_shows_it_until_its_end(
+    what: str, dark: bool, site: Any, watch: Callable[..., Any]
+) -> None:
+    page = watch(site.address + "chapters/group_norm.html", width=360, dark=dark).page
+    settled(page)
+    wide = [
+        box for box in page.locator(f".bd-article {what}").all() if box.evaluate("b => b.scrollWidth > b.clientWidth")
+    ]
+    box = wide[0]
+
+    def shade_changes_the_right_edge(to: int) -> bool:
+        box.evaluate("(one, to) => one.scrollTo({left: to, behavior: 'instant'})", to)
+        pictures = []
+        for image in ("", "none"):
+            box.evaluate("(one, image) => { one.style.backgroundImage = image }", image)
+            place = box.bounding_box()
+            assert place
+            edge = {"x": place["x"] + place["width"] - 8, "y": place["y"], "width": 8, "height": 20}
+            pictures.append(Image.open(io.BytesIO(page.screenshot(clip=edge))).convert("RGB"))
+        extrema = ImageChops.difference(*pictures).getextrema()
+        return max(most for _, most in extrema) > 16  # of 255; round corners differ by a trace
+
+    box.scroll_into_view_if_needed()
+    assert shade_changes_the_right_edge(0)
+    assert not shade_changes_the_right_edge(100_000)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_icon_is_drawn_by_an_icon_font(name: str, site: Any, watch: Callable[..., Any]) -> None:
+    page = watch(site.address + name).page
+    strangers = page.evaluate(
+        """() => [...document.querySelectorAll('*')].flatMap(one => ['::before', '::after'].flatMap(part => {
+            const style = getComputedStyle(one, part);
+            return /[\ue000-\uf8ff]/.test(style.content) && !style.fontFamily.startsWith('"Font Awesome')
+                ? [`${one.outerHTML.slice(0, 90)} ${part}: ${style.fontFamily}`] : [];
+        }))"""
+    )
+    assert strangers == []
+
+
+def test_no_tip_lies_over_the_dialog_or_stays_on_a_touch_screen(site: Any, watch: Callable[..., Any]) -> None:
+    for touch in (False, True):
+        page = watch(site.address + "chapters/group_norm.html", width=360, has_touch=touch, is_mobile=touch).page
+        settled(page)
+        button = page.locator(".btn-run-button")
+        if button.get_attribute("href") is not None:
+            pytest.skip("this book has an address, and its button is a link")
+        if touch:
+            button.tap()
+        else:
+            button.hover()
+            expect(page.locator(".tooltip")).to_be_visible()
+            button.click()
+        expect(page.get_by_role("dialog", name="Run this page in Colab")).to_be_visible()
+        expect(page.locator(".tooltip")).to_have_count(1)
+        expect(page.locator(".tooltip")).not_to_be_visible()
 
 
 def test_a_page_prints_its_answers_unfolded(site: Any, watch: Callable[..., Any]) -> None:
