@@ -49,11 +49,11 @@ export function paint(canvas, data, slope, offset, places, ratio, text = null) {
         const start = cell * S;
         let edge = c * (columns + 1);
         for (let at = row * columns, end = at + columns; at < end; at++, edge++) {
-          const position = index[at];
-          if (position < 0) continue;
+          const position = index[at], from = line + across[edge], to = line + across[edge + 1];
+          if (position < 0 || from >= to) continue; // a picture narrower than its columns shows only some of them
           const step = a * x[start + position] + b;
           const pixel = PIXELS[step < 0 ? 0 : step >= STEPS ? STEPS - 1 : step | 0];
-          for (let i = line + across[edge], to = line + across[edge + 1]; i < to; i++) pixels[i] = pixel;
+          for (let i = from; i < to; i++) pixels[i] = pixel;
         }
       }
       for (let y = top + 1; y < bottom; y++) pixels.copyWithin(y * width, line, line + width);
