@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from PIL import Image
 from sphinx.application import Sphinx
@@ -19,7 +20,7 @@ from sphinx.errors import ConfigError, ExtensionError
 from sphinx.util.console import nocolor, strip_colors
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-from gnlib.book import anywidget_static, finish, freshness, katex_static, node, notebooks, wheel
+from gnlib.book import anywidget_static, finish, freshness, katex_static, node, notebooks, streams, wheel
 from gnlib.book.address import Repository, find
 from tools import check_links
 
@@ -842,3 +843,15 @@ def test_a_dead_link_is_found(link: str, fault: str | None, tmp_path: Path) -> N
     (tmp_path / "other.html").write_text('<p id="there">')
     found = check_links.faults(tmp_path)
     assert (fault is None and found == []) or (len(found) == 1 and fault in found[0]), found
+
+
+def test_what_a_cell_prints_in_pieces_is_one_text():
+    def stream(name: str, text: str) -> nbformat.NotebookNode:
+        return nbformat.v4.new_output("stream", name=name, text=text)
+
+    picture = nbformat.v4.new_output("display_data")
+    pieces = [stream("stdout", "GN(1) ="), stream("stderr", "!"), picture, stream("stdout", " LN: True\n\n  next\n")]
+    shown = streams.theirs(streams.joined(pieces))
+    texts = [(o["name"], o["text"]) for o in shown if o["output_type"] == "stream"]
+    assert texts == [("stdout", "GN(1) = LN: True\n\n  next\n"), ("stderr", "!\n")]
+    assert pieces[0]["text"] == "GN(1) ="

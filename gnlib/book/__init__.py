@@ -6,6 +6,7 @@ each other:
 ==================  ===================================================================================================
 address             the repository's one address, and all that follows from it (Colab, edit and issue links, site)
 freshness           chapters are executed again when the library, the front end or torch changed, and only then
+streams             what a cell printed, as it printed it
 answer, beside      the two forms of our own: ``{answer}`` folds an answer, ``gn-beside`` sets prose beside its code
 anywidget_static    figures run in the page, with no kernel
 katex_static        math is drawn at build time
@@ -22,7 +23,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-PARTS = ("address", "freshness", "answer", "beside", "anywidget_static", "katex_static", "notebooks", "wheel", "finish")
+PARTS = (
+    "address",
+    "freshness",
+    "streams",
+    "answer",
+    "beside",
+    "anywidget_static",
+    "katex_static",
+    "notebooks",
+    "wheel",
+    "finish",
+)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
