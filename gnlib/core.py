@@ -76,8 +76,8 @@ def pool(moments: Moments, grouping: Grouping) -> Moments:
     """
     N, C = moments.mean.shape
     b, g = grouping.resolve(N, C)
-    blocks = (b, N // max(b, 1), g, C // max(g, 1))
-    count, mean, var = (table.reshape(blocks) for table in moments)  # (b, N/b, g, C/g)
+    blocks = (b, N // max(b, 1), g, C // max(g, 1))  # (b, N/b, g, C/g)
+    count, mean, var = (table.reshape(blocks) for table in moments)
 
     def average(table: Tensor) -> Tensor:
         return (count * table).sum((1, 3), keepdim=True) / total.clamp(min=1)
