@@ -44,8 +44,8 @@ class _Norm(nn.Module):
         super().__init__()
         self.eps = eps
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            values = nn.Parameter(torch.empty(shape, device=device, dtype=dtype)) if wanted else None
-            self.register_parameter(name, values)
+            values = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+            self.register_parameter(name, values if wanted else None)
 
     def reset_parameters(self) -> None:
         """Set γ to 1 and β to 0."""
@@ -113,7 +113,8 @@ class GroupNorm(_Norm):
     ) -> None:
         if num_groups < 1 or num_channels % num_groups:
             raise ValueError(
-                f"num_groups must divide the channels: got {num_channels} channels and num_groups={num_groups}; "
+                f"num_groups must divide the channels: "
+                f"got {num_channels} channels and num_groups={num_groups}; "
                 f"{one_of(divisors(num_channels))} would do"
             )
         super().__init__((num_channels,), eps, affine, bias, device, dtype)
@@ -130,8 +131,8 @@ class GroupNorm(_Norm):
         self._check(input, self.num_channels)
         if input.numel() == self.num_groups:
             raise ValueError(
-                f"a group must hold more than one value: got a lone sample of shape {tuple(input.shape)} "
-                f"and num_groups={self.num_groups}"
+                f"a group must hold more than one value: got a lone sample "
+                f"of shape {tuple(input.shape)} and num_groups={self.num_groups}"
             )
         return ops.normalize(input, self.grouping, self.weight, self.bias, self.eps)
 
