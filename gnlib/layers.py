@@ -6,8 +6,9 @@ Signatures, defaults and state dicts are torch.nn's, so each layer swaps with it
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -76,9 +77,12 @@ class _Norm(nn.Module):
             half = input.dtype in (torch.float16, torch.bfloat16)
             if values is None or values.dtype == input.dtype or (half and values.dtype == torch.float32):
                 continue
+            ways = f"x.to({values.dtype})"
+            if input.is_floating_point():
+                ways = f"layer.to(x.dtype) or {ways}"
             raise TypeError(
                 f"{type(self).__name__}'s {name} must have the input's dtype, or be float32 where that is a half type: "
-                f"got {values.dtype} and an input of {input.dtype}; layer.to(x.dtype) or x.to({values.dtype}) would do"
+                f"got {values.dtype} and an input of {input.dtype}; {ways} would do"
             )
 
 
@@ -118,7 +122,7 @@ class GroupNorm(_Norm):
                 f"{one_of(divisors(num_channels))} would do"
             )
         super().__init__((num_channels,), eps, affine, bias, device, dtype)
-        self.num_groups = num_groups
+        self.num_groups = int(num_groups)
         self.num_channels = num_channels
         self.affine = affine
         self.reset_parameters()
@@ -172,7 +176,9 @@ class LayerNorm(_Norm):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        if isinstance(normalized_shape, SupportsIndex):  # an int of Python's or of numpy's
+            normalized_shape = (operator.index(normalized_shape),)
+        shape = tuple(normalized_shape)
         super().__init__(shape, eps, elementwise_affine, bias, device, dtype)
         self.normalized_shape = shape
         self.elementwise_affine = elementwise_affine

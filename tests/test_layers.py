@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -731,3 +732,17 @@ def test_grouping_of_puts_synchronized_batch_norm_where_batch_norm_stands():
 def test_grouping_of_refuses_what_is_not_on_the_square(layer):
     with pytest.raises(TypeError, match=f"got {type(layer).__name__}; BatchNorm, LayerNorm"):
         grouping_of(layer)
+
+
+def test_counts_may_be_numpys_integers_as_in_torch():
+    x = torch.randn(4, 6, 3, 5)
+    assert torch.equal(gnlib.GroupNorm(np.int64(2), 6)(x), gnlib.GroupNorm(2, 6)(x))
+    assert torch.equal(gnlib.LayerNorm(np.int64(5))(x), gnlib.LayerNorm(5)(x))
+
+
+def test_a_way_out_of_another_dtype_is_one_that_works():
+    x = torch.ones(4, 6, 3, 5)
+    with pytest.raises(TypeError, match=r"layer\.to\(x\.dtype\) or x\.to\(torch\.float32\) would do"):
+        gnlib.GroupNorm(2, 6)(x.double())
+    with pytest.raises(TypeError, match=r"int64; x\.to\(torch\.float32\) would do"):  # no layer holds integers
+        gnlib.GroupNorm(2, 6)(x.long())
