@@ -2,11 +2,12 @@
 
 from gnlib.core import Moments, apply, moments, normalize, pool
 from gnlib.grouping import EACH, Grouping
-from gnlib.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, grouping_of
+from gnlib.layers import BatchNorm, GhostBatchNorm, GroupNorm, InstanceNorm, LayerNorm, grouping_of
 
 __all__ = [
     "EACH",
     "BatchNorm",
+    "GhostBatchNorm",
     "GroupNorm",
     "Grouping",
     "InstanceNorm",

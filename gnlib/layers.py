@@ -1,4 +1,4 @@
-"""The four layers as parts of a network: parameters, buffers, state. Knows nothing of how the arithmetic is done.
+"""The layers as parts of a network: parameters, buffers, state. Knows nothing of how the arithmetic is done.
 
 Signatures, defaults and state dicts are torch.nn's, so each layer swaps with its namesake and loads its checkpoints.
 """
@@ -19,7 +19,7 @@ from gnlib.ops import Moments
 
 
 class _Norm(nn.Module):
-    """Holds what the four layers share: γ and β, ε, and the way through the one core.
+    """Holds what the layers share: γ and β, ε, and the way through the one core.
 
     Args:
         shape: shape of γ and of β.
@@ -296,7 +296,42 @@ class _RunningNorm(_Norm):
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
 
-class BatchNorm(_RunningNorm):
+class _BatchNorm(_RunningNorm):
+    """Normalizes by the batch in training, by the running statistics in evaluation; subclasses say how it is cut."""
+
+    _of_input_dtype = ("weight", "running_mean")
+    _shared = "batch"  # whose samples share statistics
+
+    def _cut(self, n_samples: int) -> Grouping:
+        """Return the point at which a batch of N samples is normalized."""
+        raise NotImplementedError
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check(input, self.num_features)
+        measure = self.training or self.running_mean is None
+        if self.eps < 0 or (measure and self.eps == 0):
+            raise ValueError(f"eps must be positive, or at least 0 in evaluation: got eps={self.eps}")
+        if not measure:
+            return self._normalize_by_running(input)
+        N, C, *positions = input.shape
+        point = self._cut(N)
+        b, _ = point.resolve(N, C)
+        if N // b * math.prod(positions) == 1:
+            raise ValueError(
+                f"a channel must hold more than one value in the {self._shared}: got shape {tuple(input.shape)}; "
+                f"a larger {self._shared} would do, or eval()"
+            )
+        blocks = ops.pool(ops.moments(input), point)  # (b, C)
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            if input.numel():
+                batch = ops.pool(blocks, Grouping.batch_norm())  # (1, C)
+                seen = self.num_batches_tracked.to(batch.mean.dtype)
+                self._keep(batch, 1 / seen if self.momentum is None else self.momentum)
+        return ops.apply(input, blocks, self.weight, self.bias, self.eps)
+
+
+class BatchNorm(_BatchNorm):
     r"""Normalize each channel over the whole batch; in evaluation, by the running statistics.
 
     .. math:: y = \frac{x - \mu_c}{\sqrt{\sigma^2_c + \epsilon}} \, \gamma_c + \beta_c
@@ -317,8 +352,6 @@ class BatchNorm(_RunningNorm):
     Source: Ioffe & Szegedy 2015 (arXiv:1502.03167).
     """
 
-    _of_input_dtype = ("weight", "running_mean")
-
     def __init__(
         self,
         num_features: int,
@@ -337,25 +370,65 @@ class BatchNorm(_RunningNorm):
     def grouping(self) -> Grouping:
         return Grouping.batch_norm()
 
-    def forward(self, input: Tensor) -> Tensor:
-        self._check(input, self.num_features)
-        measure = self.training or self.running_mean is None
-        if self.eps < 0 or (measure and self.eps == 0):
-            raise ValueError(f"eps must be positive, or at least 0 in evaluation: got eps={self.eps}")
-        if not measure:
-            return self._normalize_by_running(input)
-        if input.shape[0] * math.prod(input.shape[2:]) == 1:
+    def _cut(self, n_samples: int) -> Grouping:
+        return self.grouping
+
+
+class GhostBatchNorm(_BatchNorm):
+    r"""Normalize each channel over small blocks of the batch; in evaluation, by the running statistics.
+
+    .. math:: y = \frac{x - \mu_{b,c}}{\sqrt{\sigma^2_{b,c} + \epsilon}} \, \gamma_c + \beta_c
+
+    A large batch then has the noise of small ones. The running statistics follow the whole batch, whose mean and
+    variance are pooled from the blocks', so the state is that of a ``BatchNorm`` that saw the same batches.
+
+    Args:
+        num_features: C, number of channels.
+        block_size: samples that share statistics, N / b; must divide every batch of N that is normalized by itself.
+        eps: ε, added to the variance, in units of input².
+        momentum: share of the new batch in the running values; None for the mean over all batches so far.
+        affine: learn γ, starting at 1, and β, starting at 0, shape (C,) each.
+        track_running_stats: keep running values; without them evaluation normalizes like training.
+        bias: learn β too, where ``affine`` is true.
+    Shape:
+        input and output (N, C, *).
+    Raises:
+        ValueError: block_size does not divide N; statistics are taken over one value; or eps is not positive.
+    Source: Hoffer, Hubara & Soudry 2017 (arXiv:1705.08741), algorithm 1; there the running values take in each block.
+    """
+
+    _shared = "block"
+
+    def __init__(
+        self,
+        num_features: int,
+        block_size: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        if block_size < 1:
+            raise ValueError(f"block_size must be at least 1 sample: got block_size={block_size}")
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
+        self.block_size = operator.index(block_size)
+
+    def _cut(self, n_samples: int) -> Grouping:
+        if n_samples % self.block_size:
+            below = n_samples // self.block_size * self.block_size
+            batches = [below, below + self.block_size] if below else [self.block_size]
             raise ValueError(
-                f"a channel must hold more than one value in the batch: got shape {tuple(input.shape)}; "
-                "a larger batch would do, or eval()"
+                f"block_size must divide the samples: got {n_samples} samples and block_size={self.block_size}; "
+                f"{one_of(divisors(n_samples))} would do, or a batch of {one_of(batches)}"
             )
-        batch = ops.pool(ops.moments(input), self.grouping)  # (1, C)
-        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            if input.numel():
-                seen = self.num_batches_tracked.to(batch.mean.dtype)
-                self._keep(batch, 1 / seen if self.momentum is None else self.momentum)
-        return ops.apply(input, batch, self.weight, self.bias, self.eps)
+        return Grouping.ghost_batch_norm(max(n_samples // self.block_size, 1))
+
+    def extra_repr(self) -> str:
+        return super().extra_repr().replace(", ", f", block_size={self.block_size}, ", 1)
 
 
 class InstanceNorm(_RunningNorm):
@@ -421,11 +494,17 @@ def grouping_of(layer: nn.Module) -> Grouping:
     LayerNorm's samples are all its leading axes, and its cells are single values.
 
     Raises:
-        TypeError: the layer does not pool whole cells with mean and variance.
+        TypeError: the layer does not pool whole cells with mean and variance; or it is a GhostBatchNorm, whose number
+            of sample blocks is the batch's: ``Grouping.ghost_batch_norm(N // layer.block_size)``.
     """
     match layer:
         case GroupNorm() | LayerNorm() | BatchNorm() | InstanceNorm():
             return layer.grouping
+        case GhostBatchNorm():
+            raise TypeError(
+                f"GhostBatchNorm has no point until a batch is known, it has blocks of {layer.block_size} samples: "
+                f"Grouping.ghost_batch_norm(N // {layer.block_size}) would do"
+            )
         case nn.GroupNorm():
             return Grouping.group_norm(layer.num_groups)
         case nn.LayerNorm():

@@ -11,6 +11,27 @@ from torch import Tensor, nn
 import gnlib
 
 
+class ChunkedBatchNorm(nn.BatchNorm2d):
+    """torch's own ghost batch norm: its batch_norm on each chunk, its BatchNorm2d's state from the whole batch."""
+
+    def __init__(self, num_features: int, block_size: int, *args, **options) -> None:
+        super().__init__(num_features, *args, **options)
+        self.block_size = block_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        whole = super().forward(input)
+        if not self.training and self.running_mean is not None:
+            return whole
+        return torch.cat([self.normalize(part) for part in input.split(self.block_size)])
+
+    def normalize(self, part: Tensor) -> Tensor:
+        return nn.functional.batch_norm(part, None, None, self.weight, self.bias, True, eps=self.eps)
+
+    def extra_repr(self) -> str:
+        features, rest = super().extra_repr().split(", ", 1)
+        return f"{features}, block_size={self.block_size}, {rest}"
+
+
 class Reference(NamedTuple):
     """A layer of gnlib and the layer of torch.nn whose place it takes."""
 
@@ -45,8 +66,9 @@ class Reference(NamedTuple):
 
     def conditioning(self, x: Tensor) -> float:
         """Say how far the worst block of x stands from zero: |mean| / sd, at least 1."""
-        if issubclass(self.ours, gnlib.BatchNorm):
-            blocks = x.transpose(0, 1).flatten(1)  # (C, N·S)
+        if issubclass(self.ours, (gnlib.BatchNorm, gnlib.GhostBatchNorm)):
+            size = self.arguments[1] if self.ours is gnlib.GhostBatchNorm else len(x)
+            blocks = x.unflatten(0, (-1, size)).transpose(1, 2).flatten(2).flatten(0, 1)  # (N/size·C, size·S)
         elif issubclass(self.ours, gnlib.InstanceNorm):
             blocks = x.flatten(2).flatten(0, 1)  # (N·C, S)
         elif issubclass(self.ours, gnlib.GroupNorm):
@@ -57,7 +79,7 @@ class Reference(NamedTuple):
 
     @property
     def keeps_running(self) -> bool:
-        return issubclass(self.ours, (gnlib.BatchNorm, gnlib.InstanceNorm))
+        return issubclass(self.ours, (gnlib.BatchNorm, gnlib.GhostBatchNorm, gnlib.InstanceNorm))
 
 
 _affine = MappingProxyType({"affine": True})
@@ -68,6 +90,9 @@ REFERENCES = {
     "BatchNorm2d": Reference(gnlib.BatchNorm, nn.BatchNorm2d, (6,), (4, 6, 5, 7)),
     "BatchNorm3d": Reference(gnlib.BatchNorm, nn.BatchNorm3d, (6,), (4, 6, 2, 3, 5)),
     "BatchNorm2d, one sample": Reference(gnlib.BatchNorm, nn.BatchNorm2d, (6,), (1, 6, 5, 7)),
+    "GhostBatchNorm, 2 of 6": Reference(gnlib.GhostBatchNorm, ChunkedBatchNorm, (4, 2), (6, 4, 5, 7)),
+    "GhostBatchNorm, 3 of 6": Reference(gnlib.GhostBatchNorm, ChunkedBatchNorm, (4, 3), (6, 4, 5, 7)),
+    "GhostBatchNorm, 4 of 4": Reference(gnlib.GhostBatchNorm, ChunkedBatchNorm, (6, 4), (4, 6, 5, 7)),
     "InstanceNorm1d": Reference(gnlib.InstanceNorm, nn.InstanceNorm1d, (6,), (4, 6, 7), _affine),
     "InstanceNorm2d": Reference(gnlib.InstanceNorm, nn.InstanceNorm2d, (6,), (4, 6, 5, 7), _affine),
     "InstanceNorm3d": Reference(gnlib.InstanceNorm, nn.InstanceNorm3d, (6,), (4, 6, 2, 3, 5), _affine),
@@ -85,6 +110,10 @@ REFERENCES = {
 }
 
 ONE_OF_EACH = {
-    name: REFERENCES[name] for name in ("BatchNorm2d", "InstanceNorm2d", "LayerNorm, two axes", "GroupNorm, 3 of 12")
+    name: REFERENCES[name]
+    for name in (
+        *("BatchNorm2d", "GhostBatchNorm, 2 of 6", "InstanceNorm2d"),
+        *("LayerNorm, two axes", "GroupNorm, 3 of 12"),
+    )
 }
 RUNNING = {name: reference for name, reference in REFERENCES.items() if reference.keeps_running}

@@ -230,6 +230,25 @@ def test_tracking_switched_after_building_does_as_torch_does(name, training, bui
         assert_close(ours, theirs)
 
 
+def test_ghost_batch_norm_and_batch_norm_load_each_others_state():
+    ghost, batch = GHOST(4, 2), BATCH(4)
+    for seed in range(3):
+        x = REFERENCES["GhostBatchNorm, 2 of 6"].input(torch.float32, seed=seed)
+        ghost(x), batch(x)
+    for key, value in batch.state_dict().items():
+        torch.testing.assert_close(ghost.state_dict()[key], value)
+    for layer, source in ((GHOST(4, 2), batch), (BATCH(4), ghost)):
+        layer.load_state_dict(source.state_dict(), strict=True)
+        torch.testing.assert_close(layer.eval()(x), source.eval()(x))
+
+
+def test_ghost_batch_norm_evaluates_a_batch_of_any_size_by_its_running_values_and_only_by_them():
+    x = torch.randn(5, 4, 3)
+    assert torch.equal(GHOST(4, 2).eval()(x), BATCH(4).eval()(x))
+    with pytest.raises(ValueError, match="got 5 samples and block_size=2; 1 or 5 would do, or a batch of 4 or 6"):
+        GHOST(4, 2, track_running_stats=False).eval()(x)
+
+
 @RUNNING_LAYERS
 def test_buffers_hold_no_graph(name):
     layer, _ = RUNNING[name].pair(track_running_stats=True)
@@ -247,6 +266,8 @@ def test_buffers_hold_no_graph(name):
         ("BatchNorm2d", (0, 6, 5, 7)),
         ("BatchNorm2d", (4, 6, 0, 7)),
         ("BatchNorm1d, no positions", (0, 6)),
+        ("GhostBatchNorm, 2 of 6", (0, 4, 5, 7)),
+        ("GhostBatchNorm, 2 of 6", (6, 4, 0, 7)),
         ("LayerNorm, two axes", (0, 6, 5, 7)),
         ("LayerNorm, an int", (0, 7)),
         ("GroupNorm, 3 of 12", (0, 12, 5, 7)),
@@ -281,7 +302,8 @@ def test_no_values_give_zero_gradients_and_leave_the_buffers_where_torch_fails_o
 
 # ---- errors --------------------------------------------------------------------------------------------------------
 
-BATCH, INSTANCE, LAYER, GROUP = gnlib.BatchNorm, gnlib.InstanceNorm, gnlib.LayerNorm, gnlib.GroupNorm
+BATCH, GHOST, INSTANCE = gnlib.BatchNorm, gnlib.GhostBatchNorm, gnlib.InstanceNorm
+LAYER, GROUP = gnlib.LayerNorm, gnlib.GroupNorm
 NAMESAKE = {
     BATCH: {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d},
     INSTANCE: {2: nn.InstanceNorm1d, 3: nn.InstanceNorm1d, 4: nn.InstanceNorm2d, 5: nn.InstanceNorm3d},
@@ -375,6 +397,15 @@ def test_a_sample_without_its_axis_is_refused_by_instance_norm(shape, options):
         (lambda: GROUP(2, 6), (2, 4, 3), ValueError, "made for 6 channels: got 4 channels"),
         (lambda: GROUP(6, 6), (1, 6, 1), ValueError, "more than one value: got a lone sample"),
         (lambda: BATCH(6), (1, 6, 1), ValueError, r"a larger batch would do, or eval\(\)"),
+        (
+            lambda: GHOST(6, 4),
+            (6, 6),
+            ValueError,
+            "got 6 samples and block_size=4; 1, 2, 3 or 6 would do, or a batch of 4 or 8",
+        ),
+        (lambda: GHOST(6, 8), (6, 6), ValueError, "block_size=8; 1, 2, 3 or 6 would do, or a batch of 8$"),
+        (lambda: GHOST(6, 0), (6, 6), ValueError, "at least 1 sample: got block_size=0"),
+        (lambda: GHOST(6, 1), (2, 6, 1), ValueError, r"in the block: got shape \(2, 6, 1\); a larger block would do"),
         (lambda: BATCH(6, eps=-1.0), (2, 6), ValueError, "got eps=-1.0"),
         (lambda: BATCH(6).double(), (2, 6), TypeError, "got torch.float64 and an input of torch.float32"),
         (lambda: INSTANCE(6), (2, 6, 1, 1), ValueError, "larger maps would do, or LayerNorm"),
@@ -419,7 +450,13 @@ def test_nan_and_inf_stay_inside_their_block(name, poison, layout):
     sick = clean.clone()
     sick[1, 2, 3, 4] = poison
     block = torch.zeros(clean.shape, dtype=torch.bool)
-    where = {BATCH: (slice(None), 2), INSTANCE: (1, 2), LAYER: (1, 2), GROUP: (1, slice(0, 4))}[reference.ours]
+    where = {
+        BATCH: (slice(None), 2),
+        GHOST: (slice(0, 2), 2),
+        INSTANCE: (1, 2),
+        LAYER: (1, 2),
+        GROUP: (1, slice(0, 4)),
+    }[reference.ours]
     block[where] = True
     clean, sick = step(layer, clean, cotangent(clean)), step(layer, sick, cotangent(clean))
     for key in ("output", "input gradient"):
@@ -656,6 +693,7 @@ COMPILED = {
     "BatchNorm in training": ("BatchNorm2d", {}, True),
     "BatchNorm, momentum None": ("BatchNorm2d", {"momentum": None}, True),
     "BatchNorm in evaluation": ("BatchNorm2d", {}, False),
+    "GhostBatchNorm": ("GhostBatchNorm, 2 of 6", {}, True),
     "InstanceNorm, tracking": ("InstanceNorm2d", {"track_running_stats": True}, True),
     "LayerNorm": ("LayerNorm, two axes", {}, True),
     "GroupNorm": ("GroupNorm, 3 of 12", {}, True),
@@ -687,6 +725,17 @@ def test_torch_compile_takes_the_whole_layer_as_one_graph(case, backend):
         assert_close(result, step(plain, x, cotangent(x)))
 
 
+def test_ghost_batch_norm_is_compiled_once_for_every_batch_size():
+    torch.compiler.reset()
+    layer, _ = REFERENCES["GhostBatchNorm, 2 of 6"].pair()
+    plain = copy.deepcopy(layer)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=True, backend="aot_eager")
+    compiled(torch.randn(6, 4, 5, 7, dtype=torch.float64))
+    with torch.compiler.set_stance("fail_on_recompile"):
+        x = torch.randn(10, 4, 3, 5, dtype=torch.float64)
+        torch.testing.assert_close(compiled(x), plain(x), rtol=0, atol=1e-12)
+
+
 @EACH_LAYER
 @pytest.mark.parametrize("training", [True, False])
 def test_torch_export_keeps_the_layer_for_every_batch_and_picture_size(name, training):
@@ -696,6 +745,8 @@ def test_torch_export_keeps_the_layer_for_every_batch_and_picture_size(name, tra
     plain = copy.deepcopy(layer)
     x = reference.input()
     free = (0, 1) if reference.ours is LAYER else (0, 2, 3)  # not those that hold parameters
+    if reference.ours is GHOST and training:
+        free = (2, 3)  # a grouping counts blocks in whole numbers, and no symbol is one
     sizes = {axis: torch.export.Dim(f"axis_{axis}", min=2) for axis in free}
     module = torch.export.export(layer, (x,), dynamic_shapes=(sizes,)).module()
     for axis in free:
@@ -728,6 +779,14 @@ def test_grouping_of_puts_synchronized_batch_norm_where_batch_norm_stands():
     assert grouping_of(nn.SyncBatchNorm(6)) == Grouping.batch_norm()
 
 
+def test_grouping_of_a_ghost_waits_for_a_batch():
+    layer = GHOST(6, 4)
+    with pytest.raises(TypeError, match=r"blocks of 4 samples: Grouping\.ghost_batch_norm\(N // 4\) would do"):
+        grouping_of(layer)
+    x = torch.randn(8, 6, 3)
+    torch.testing.assert_close(layer(x), gnlib.normalize(x, Grouping.ghost_batch_norm(len(x) // layer.block_size)))
+
+
 @pytest.mark.parametrize("layer", [nn.RMSNorm(6), nn.LocalResponseNorm(2), nn.Linear(2, 3), nn.Identity()])
 def test_grouping_of_refuses_what_is_not_on_the_square(layer):
     with pytest.raises(TypeError, match=f"got {type(layer).__name__}; BatchNorm, LayerNorm"):
@@ -738,6 +797,7 @@ def test_counts_may_be_numpys_integers_as_in_torch():
     x = torch.randn(4, 6, 3, 5)
     assert torch.equal(gnlib.GroupNorm(np.int64(2), 6)(x), gnlib.GroupNorm(2, 6)(x))
     assert torch.equal(gnlib.LayerNorm(np.int64(5))(x), gnlib.LayerNorm(5)(x))
+    assert torch.equal(GHOST(6, np.int64(2))(x), GHOST(6, 2)(x))
 
 
 def test_a_way_out_of_another_dtype_is_one_that_works():
