@@ -789,6 +789,10 @@ def test_the_wheel_is_built_when_something_in_it_changed_and_only_then(tmp_path:
     assert wheel.build(tmp_path, target).stat().st_mtime_ns == when
     (tmp_path / "gnlib/new.py").write_text("x = 1")
     assert wheel.build(tmp_path, target).stat().st_mtime_ns != when
+    when = made.stat().st_mtime_ns
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/origin.jsonl").write_text("{}")
+    assert wheel.build(tmp_path, target).stat().st_mtime_ns != when
     wheel.build(project(tmp_path, "1.1"), target)
     assert [path.name for path in target.iterdir()] == ["gnlib_book-1.1-py3-none-any.whl"]
 

@@ -38,7 +38,7 @@ def build(root: Path, target: Path) -> Path:
             f"the wheel must hold the built front end, and {FRONT_END} has no module: run `npm run build`"
         )
     described = [root / name for name in DESCRIBED_BY if (root / name).exists()]
-    key = fingerprint([*described, *files(root / "gnlib")], root, [sys.version])
+    key = fingerprint([*described, *files(root / "gnlib"), *files(root / "results")], root, [sys.version])
     wheel = target / wheel_name(root)
     stamp = target.parent.parent / ".wheel"  # outside the site
     if wheel.exists() and stamp.exists() and stamp.read_text("utf8") == key:
