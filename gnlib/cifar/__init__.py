@@ -1,0 +1,1 @@
+"""CIFAR-10: data, models and training, with any norm."""
