@@ -2,7 +2,7 @@
 
 from gnlib.core import Moments, apply, moments, normalize, pool
 from gnlib.grouping import EACH, Grouping
-from gnlib.layers import BatchNorm, GhostBatchNorm, GroupNorm, InstanceNorm, LayerNorm, grouping_of
+from gnlib.layers import BatchNorm, GhostBatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm, grouping_of
 
 __all__ = [
     "EACH",
@@ -13,6 +13,7 @@ __all__ = [
     "InstanceNorm",
     "LayerNorm",
     "Moments",
+    "RMSNorm",
     "apply",
     "grouping_of",
     "moments",

@@ -149,6 +149,29 @@ def normalize(
     return apply(x, pool(moments(x), grouping), weight, bias, eps)
 
 
+def rms_normalize(x: Tensor, grouping: Grouping, weight: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+    r"""Divide x by the root mean square of its block, and leave the mean where it is.
+
+    .. math:: y = \frac{x}{\sqrt{\overline{x^2} + \epsilon}} \, \gamma_c \qquad \overline{x^2} = \sigma^2_B + \mu_B^2
+
+    Not a point of the square, but made of the same table: ``apply`` with the moments around zero.
+
+    Args:
+        x: activation, shape (N, C, *).
+        grouping: which cells share statistics; must divide N and C.
+        weight: γ, shape (C,); 1 if None.
+        eps: ε, added to the mean square, in units of x².
+    Returns:
+        activation of x's shape, dtype and memory layout.
+    Raises:
+        ValueError: a block count does not divide its axis; or x has no channel axis.
+        TypeError: x does not hold real floating-point numbers.
+    """
+    count, mean, var = pool(moments(x), grouping)
+    around_zero = Moments(count, torch.zeros_like(mean), var + mean.square())
+    return apply(x, around_zero, weight, eps=eps)
+
+
 def _check(x: Tensor) -> None:
     """Refuse what is no activation: an axis too few, or numbers that an average would leave."""
     if x.dim() < 2:

@@ -29,14 +29,14 @@ class _Norm(nn.Module):
     """
 
     _of_input_dtype: tuple[str, ...] = ("weight",)
-    eps: float
+    eps: Any  # float, or RMSNorm's None
     weight: nn.Parameter | None
     bias: nn.Parameter | None
 
     def __init__(
         self,
         shape: tuple[int, ...],
-        eps: float,
+        eps: float | None,
         affine: bool,
         bias: bool,
         device: torch.device | str | None,
@@ -147,7 +147,47 @@ class GroupNorm(_Norm):
         )
 
 
-class LayerNorm(_Norm):
+class _TrailingNorm(_Norm):
+    """Adds to the shared base a trailing shape: the input is seen as a table (leading, trailing), one value a cell."""
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None,
+        elementwise_affine: bool,
+        bias: bool,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+    ) -> None:
+        if isinstance(normalized_shape, SupportsIndex):  # an int of Python's or of numpy's
+            normalized_shape = (operator.index(normalized_shape),)
+        shape = tuple(normalized_shape)
+        super().__init__(shape, eps, elementwise_affine, bias, device, dtype)
+        self.normalized_shape = shape
+        self.elementwise_affine = elementwise_affine
+        self.reset_parameters()
+
+    def _normalize(self, table: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """Normalize each row of a table (leading, trailing)."""
+        raise NotImplementedError
+
+    def forward(self, input: Tensor) -> Tensor:
+        leading = input.dim() - len(self.normalized_shape)
+        if not self.normalized_shape or leading < 0 or tuple(input.shape[leading:]) != self.normalized_shape:
+            raise ValueError(
+                f"the input must end in normalized_shape: got shape {tuple(input.shape)} "
+                f"and normalized_shape={self.normalized_shape}"
+            )
+        self._check_dtype(input)
+        table = input.reshape(math.prod(input.shape[:leading]), math.prod(self.normalized_shape))
+        weight, bias = (None if values is None else values.flatten() for values in (self.weight, self.bias))
+        output = self._normalize(table, weight, bias).view(input.shape)
+        if input.dim() in (4, 5) and input.stride(1) == 1 and not input.is_contiguous():  # channels_last is kept
+            output = output.movedim(1, -1).contiguous().movedim(-1, 1)  # contiguous(memory_format=…) knows no vmap
+        return output
+
+
+class LayerNorm(_TrailingNorm):
     r"""Normalize each leading index over all that trails it: each token over its features, each image over (C, H, W).
 
     .. math:: y = \frac{x - \mu_n}{\sqrt{\sigma^2_n + \epsilon}} \, \gamma_{c,s} + \beta_{c,s}
@@ -176,38 +216,60 @@ class LayerNorm(_Norm):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if isinstance(normalized_shape, SupportsIndex):  # an int of Python's or of numpy's
-            normalized_shape = (operator.index(normalized_shape),)
-        shape = tuple(normalized_shape)
-        super().__init__(shape, eps, elementwise_affine, bias, device, dtype)
-        self.normalized_shape = shape
-        self.elementwise_affine = elementwise_affine
-        self.reset_parameters()
+        super().__init__(normalized_shape, eps, elementwise_affine, bias, device, dtype)
 
     @property
     def grouping(self) -> Grouping:
         return Grouping.layer_norm()
 
-    def forward(self, input: Tensor) -> Tensor:
-        leading = input.dim() - len(self.normalized_shape)
-        if not self.normalized_shape or leading < 0 or tuple(input.shape[leading:]) != self.normalized_shape:
-            raise ValueError(
-                f"the input must end in normalized_shape: got shape {tuple(input.shape)} "
-                f"and normalized_shape={self.normalized_shape}"
-            )
-        self._check_dtype(input)
-        table = input.reshape(math.prod(input.shape[:leading]), math.prod(self.normalized_shape))
-        weight, bias = (None if values is None else values.flatten() for values in (self.weight, self.bias))
-        output = ops.normalize(table, self.grouping, weight, bias, self.eps).view(input.shape)
-        if input.dim() in (4, 5) and input.stride(1) == 1 and not input.is_contiguous():  # channels_last is kept
-            output = output.movedim(1, -1).contiguous().movedim(-1, 1)  # contiguous(memory_format=…) knows no vmap
-        return output
+    def _normalize(self, table: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        return ops.normalize(table, self.grouping, weight, bias, self.eps)
 
     def extra_repr(self) -> str:
         return (
             f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
             f"bias={self.bias is not None}"
         )
+
+
+class RMSNorm(_TrailingNorm):
+    r"""Divide each leading index by the root mean square of all that trails it, and leave the mean where it is.
+
+    .. math:: y = \frac{x}{\sqrt{\overline{x^2} + \epsilon}} \, \gamma_{c,s}
+
+    It is LayerNorm without the subtraction, and so no point of the square.
+
+    Args:
+        normalized_shape: the trailing shape to normalize over; an int stands for the last axis alone.
+        eps: ε, added to the mean square, in units of input²; None for the machine epsilon of the input's dtype, and
+            of float32 where that is a half type.
+        elementwise_affine: learn γ, starting at 1, shape ``normalized_shape``.
+    Shape:
+        input and output (*, normalized_shape).
+    Raises:
+        ValueError: the input does not end in ``normalized_shape``.
+    Source: Zhang & Sennrich 2019 (arXiv:1910.07467).
+    """
+
+    _of_input_dtype = ()  # as in torch.nn, γ may have any, and the output has the input's
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(normalized_shape, eps, elementwise_affine, False, device, dtype)
+
+    def _normalize(self, table: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        wide = torch.promote_types(table.dtype, torch.float32)
+        eps = torch.finfo(wide).eps if self.eps is None else self.eps
+        return ops.rms_normalize(table, Grouping.layer_norm(), weight, eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
 class _RunningNorm(_Norm):

@@ -100,6 +100,8 @@ REFERENCES = {
     "LayerNorm, an int": Reference(gnlib.LayerNorm, nn.LayerNorm, (7,), (4, 6, 5, 7)),
     "LayerNorm, two axes": Reference(gnlib.LayerNorm, nn.LayerNorm, ([5, 7],), (4, 6, 5, 7)),
     "LayerNorm, three axes": Reference(gnlib.LayerNorm, nn.LayerNorm, (torch.Size((6, 5, 7)),), (4, 6, 5, 7)),
+    "RMSNorm, an int": Reference(gnlib.RMSNorm, nn.RMSNorm, (7,), (4, 6, 5, 7)),
+    "RMSNorm, two axes": Reference(gnlib.RMSNorm, nn.RMSNorm, ([5, 7],), (4, 6, 5, 7)),
     **{
         f"GroupNorm, {groups} of 12": Reference(gnlib.GroupNorm, nn.GroupNorm, (groups, 12), (4, 12, 5, 7))
         for groups in (1, 2, 3, 4, 6, 12)
@@ -113,7 +115,7 @@ ONE_OF_EACH = {
     name: REFERENCES[name]
     for name in (
         *("BatchNorm2d", "GhostBatchNorm, 2 of 6", "InstanceNorm2d"),
-        *("LayerNorm, two axes", "GroupNorm, 3 of 12"),
+        *("LayerNorm, two axes", "RMSNorm, two axes", "GroupNorm, 3 of 12"),
     )
 }
 RUNNING = {name: reference for name, reference in REFERENCES.items() if reference.keeps_running}

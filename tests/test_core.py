@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gnlib import EACH, Grouping, Moments, apply, moments, normalize, pool
+from gnlib.core import rms_normalize
 
 law = settings(deadline=None, max_examples=30, derandomize=True)
 
@@ -142,6 +143,18 @@ def test_weight_and_bias_belong_to_channels(G):
     assert close(ours, F.group_norm(x, G, weight, bias, eps=0.5), 1e-11)
     assert close(normalize(x, Grouping.group_norm(G), weight), F.group_norm(x, G, weight), 1e-11)
     assert close(normalize(x, Grouping.group_norm(G), bias=bias), F.group_norm(x, G, None, bias), 1e-11)
+
+
+@pytest.mark.parametrize(("b", "g"), POINTS)
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_without_the_mean_a_block_is_divided_by_its_root_mean_square(b, g, offset):
+    x, weight = skewed(*SHAPE, offset=offset), skewed(1, 8)[0]
+    y = rms_normalize(x, Grouping(b, g), weight, eps=0.5)
+    for (_, _, ours), (_, _, block) in zip(
+        block_slices(y / weight[:, None, None], b, g), block_slices(x, b, g), strict=True
+    ):
+        assert close(ours, F.rms_norm(block, block.shape, eps=0.5), 1e-12)
+    assert torch.equal(rms_normalize(x, Grouping(b, g)), rms_normalize(x, Grouping(b, g), torch.ones(8), eps=1e-5))
 
 
 def test_evaluation_is_apply_with_moments_that_were_kept():

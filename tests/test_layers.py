@@ -103,9 +103,7 @@ def test_second_derivatives_equal_torch(name, offset):
 @pytest.mark.parametrize("options", [{"affine": False}, {"bias": False}], ids=str)
 def test_layer_without_affine_or_without_bias_equals_torch(name, options):
     reference = REFERENCES[name]
-    if reference.ours is gnlib.LayerNorm and "affine" in options:
-        options = {"elementwise_affine": False}
-    ours, theirs = reference.pair(**options)
+    ours, theirs = reference.pair(**fitting(reference, options))
     x = reference.input()
     assert_close(step(ours, x, cotangent(x)), step(theirs, x, cotangent(x)), reference.conditioning(x))
 
@@ -120,6 +118,12 @@ def test_eps_stands_under_the_root_as_in_torch(name, eps):
     ours, theirs = step(ours, x, dy), step(theirs, x, dy)
     for key, truth in theirs.items():
         torch.testing.assert_close(ours[key], truth, rtol=1e-12, atol=1e-12 * truth.abs().max().item(), msg=key)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_rms_norms_own_eps_is_torchs(dtype):
+    x = torch.linspace(1e-4, 3e-4, 7, dtype=dtype)  # so small that eps shows in every dtype but double
+    torch.testing.assert_close(RMS(7, dtype=dtype)(x), nn.RMSNorm(7, dtype=dtype)(x))
 
 
 @pytest.mark.parametrize("name", ["BatchNorm2d", "InstanceNorm2d", "GroupNorm, 3 of 12"])
@@ -167,9 +171,16 @@ def test_memory_layout_changes_no_result_and_channels_last_is_kept(name, layout)
     assert_close(result, truth)
     if layout == "channels last":
         assert result["output"].stride() == x.stride()
-        assert result["input gradient"].stride() in (x.stride(), truth["input gradient"].stride())
+        may = [x.stride(), truth["input gradient"].stride()]
+        if reference.ours is RMS:
+            may.append(x.contiguous().stride())  # as LayerNorm's, ours and torch's
+        assert result["input gradient"].stride() in may
 
 
+MIXED_RMS = pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")  # torch's own
+
+
+@MIXED_RMS
 @pytest.mark.parametrize("input_dtype", [torch.bfloat16, torch.float16])
 @EACH_LAYER
 def test_half_input_and_float32_parameters_give_torchs_dtype_and_precision(name, input_dtype):
@@ -270,6 +281,7 @@ def test_buffers_hold_no_graph(name):
         ("GhostBatchNorm, 2 of 6", (6, 4, 0, 7)),
         ("LayerNorm, two axes", (0, 6, 5, 7)),
         ("LayerNorm, an int", (0, 7)),
+        ("RMSNorm, an int", (0, 7)),
         ("GroupNorm, 3 of 12", (0, 12, 5, 7)),
         ("GroupNorm, no positions", (0, 12)),
     ],
@@ -303,7 +315,8 @@ def test_no_values_give_zero_gradients_and_leave_the_buffers_where_torch_fails_o
 # ---- errors --------------------------------------------------------------------------------------------------------
 
 BATCH, GHOST, INSTANCE = gnlib.BatchNorm, gnlib.GhostBatchNorm, gnlib.InstanceNorm
-LAYER, GROUP = gnlib.LayerNorm, gnlib.GroupNorm
+LAYER, RMS, GROUP = gnlib.LayerNorm, gnlib.RMSNorm, gnlib.GroupNorm
+TRAILING = (LAYER, RMS)
 NAMESAKE = {
     BATCH: {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d},
     INSTANCE: {2: nn.InstanceNorm1d, 3: nn.InstanceNorm1d, 4: nn.InstanceNorm2d, 5: nn.InstanceNorm3d},
@@ -324,6 +337,8 @@ CASES = [
     *((LAYER, (shape,), options) for shape in (6, (6, 3), (1,), (), 0, 3) for options in ({}, {"eps": 0.0})),
     *((LAYER, (shape,), {"elementwise_affine": False}) for shape in (6, (6, 3), (), 0)),
     *((LAYER, (6,), {"bias": False, "eps": eps}) for eps in (1e-5, -1.0)),
+    *((RMS, (shape,), options) for shape in (6, (6, 3), (1,), (), 0, 3) for options in ({}, {"eps": 0.0})),
+    *((RMS, (6,), {"elementwise_affine": False, "eps": eps}) for eps in (None, -1.0)),
 ]
 
 
@@ -361,17 +376,20 @@ def test_layer_raises_exactly_where_torch_raises(shape, training):
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.int64, torch.complex64, torch.bool]
 
 
+@MIXED_RMS
 @EACH_LAYER
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 @pytest.mark.parametrize("affine", [True, False], ids=["affine", "no affine"])
 def test_layer_takes_exactly_the_dtypes_that_torch_takes(name, training, affine):
     reference = REFERENCES[name]
-    options = {"elementwise_affine" if reference.ours is LAYER else "affine": affine}
+    options = fitting(reference, {"affine": affine})
     for tracked in (True, False) if reference.keeps_running else (None,):
         if tracked is not None:
             options["track_running_stats"] = tracked
         for own in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
             for given in DTYPES:
+                if reference.ours is RMS and given.is_complex:
+                    continue  # torch squares complex numbers as they are, which is no mean square
                 x = torch.ones(reference.shape, dtype=given)
                 results = []
                 for layer in reference.pair(own, **options):
@@ -410,6 +428,7 @@ def test_a_sample_without_its_axis_is_refused_by_instance_norm(shape, options):
         (lambda: BATCH(6).double(), (2, 6), TypeError, "got torch.float64 and an input of torch.float32"),
         (lambda: INSTANCE(6), (2, 6, 1, 1), ValueError, "larger maps would do, or LayerNorm"),
         (lambda: LAYER((5, 7)), (2, 7, 5), ValueError, r"got shape \(2, 7, 5\) and normalized_shape=\(5, 7\)"),
+        (lambda: RMS((5, 7)), (2, 7, 5), ValueError, r"got shape \(2, 7, 5\) and normalized_shape=\(5, 7\)"),
     ],
 )
 def test_an_error_names_the_rule_the_values_and_a_way_out(build, shape, error, message):
@@ -455,6 +474,7 @@ def test_nan_and_inf_stay_inside_their_block(name, poison, layout):
         GHOST: (slice(0, 2), 2),
         INSTANCE: (1, 2),
         LAYER: (1, 2),
+        RMS: (1, 2),
         GROUP: (1, slice(0, 4)),
     }[reference.ours]
     block[where] = True
@@ -464,7 +484,7 @@ def test_nan_and_inf_stay_inside_their_block(name, poison, layout):
         assert sick[key][1, 2, 3, 4].isnan()
 
 
-@EACH_LAYER
+@pytest.mark.parametrize("name", [name for name in ONE_OF_EACH if not name.startswith("RMSNorm")])
 def test_a_constant_block_gives_beta_and_finite_gradients(name):
     reference = REFERENCES[name]
     layer, _ = reference.pair(torch.float32)
@@ -484,7 +504,9 @@ OPTIONS = pytest.mark.parametrize(
 
 def fitting(reference, options):
     """Say the options in the layer's own words, and leave out those that it does not have."""
-    if reference.ours is LAYER:
+    if reference.ours is RMS:
+        options = {key: value for key, value in options.items() if key != "bias"}
+    if reference.ours in TRAILING:
         options = {{"affine": "elementwise_affine"}.get(key, key): value for key, value in options.items()}
     if not reference.keeps_running:
         options = {key: value for key, value in options.items() if key != "track_running_stats"}
@@ -549,7 +571,9 @@ def test_repr_reads_as_torchs(name, options):
     assert ours.extra_repr() == theirs.extra_repr()
 
 
-@pytest.mark.parametrize("name", ["BatchNorm2d", "InstanceNorm2d", "LayerNorm, an int", "GroupNorm, 1 of 12"])
+@pytest.mark.parametrize(
+    "name", ["BatchNorm2d", "InstanceNorm2d", "LayerNorm, an int", "RMSNorm, an int", "GroupNorm, 1 of 12"]
+)
 def test_signature_is_torchs(name):
     ours, theirs = (
         [(p.name, p.kind, p.default) for p in inspect.signature(cls.__init__).parameters.values()]
@@ -628,17 +652,19 @@ def test_autocast_gives_torchs_dtypes(name, given):
 
 @pytest.mark.parametrize("device", ["cuda", "xpu", "mps"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
-def test_autocast_on_a_gpu_widens_what_torch_widens(device, dtype, monkeypatch):
-    monkeypatch.setattr(gnlib.core, "normalize", lambda x, *_: x)  # no arithmetic: the machine may have no GPU
+@pytest.mark.parametrize("enabled", [True, False])
+def test_autocast_on_a_gpu_widens_what_torch_widens(device, dtype, enabled, monkeypatch):
+    for name in ("normalize", "rms_normalize"):
+        monkeypatch.setattr(gnlib.core, name, lambda x, *_: x)  # no arithmetic: the machine may have no GPU
     with FakeTensorMode() as mode, torch.no_grad():
         x = FakeTensor(mode, torch.empty(4, 6, 5, dtype=dtype, device="meta"), torch.device(device))
-        for enabled in (True, False):
-            torch.set_autocast_enabled(device, enabled)
-            try:
-                theirs = {nn.functional.layer_norm(x, (5,)).dtype, nn.functional.group_norm(x, 2).dtype}
-                assert {ops.normalize(x, Grouping.group_norm(2)).dtype} == theirs
-            finally:
-                torch.set_autocast_enabled(device, False)
+        torch.set_autocast_enabled(device, enabled)
+        try:
+            theirs = {nn.functional.layer_norm(x, (5,)).dtype, nn.functional.group_norm(x, 2).dtype}
+            assert {ops.normalize(x, Grouping.group_norm(2)).dtype} == theirs
+            assert ops.rms_normalize(x, Grouping.layer_norm()).dtype == nn.functional.rms_norm(x, (5,)).dtype
+        finally:
+            torch.set_autocast_enabled(device, False)
 
 
 @EACH_LAYER
@@ -744,7 +770,7 @@ def test_torch_export_keeps_the_layer_for_every_batch_and_picture_size(name, tra
     layer.train(training)
     plain = copy.deepcopy(layer)
     x = reference.input()
-    free = (0, 1) if reference.ours is LAYER else (0, 2, 3)  # not those that hold parameters
+    free = (0, 1) if reference.ours in TRAILING else (0, 2, 3)  # not those that hold parameters
     if reference.ours is GHOST and training:
         free = (2, 3)  # a grouping counts blocks in whole numbers, and no symbol is one
     sizes = {axis: torch.export.Dim(f"axis_{axis}", min=2) for axis in free}
@@ -787,7 +813,7 @@ def test_grouping_of_a_ghost_waits_for_a_batch():
     torch.testing.assert_close(layer(x), gnlib.normalize(x, Grouping.ghost_batch_norm(len(x) // layer.block_size)))
 
 
-@pytest.mark.parametrize("layer", [nn.RMSNorm(6), nn.LocalResponseNorm(2), nn.Linear(2, 3), nn.Identity()])
+@pytest.mark.parametrize("layer", [nn.RMSNorm(6), RMS(6), nn.LocalResponseNorm(2), nn.Linear(2, 3), nn.Identity()])
 def test_grouping_of_refuses_what_is_not_on_the_square(layer):
     with pytest.raises(TypeError, match=f"got {type(layer).__name__}; BatchNorm, LayerNorm"):
         grouping_of(layer)
@@ -797,6 +823,7 @@ def test_counts_may_be_numpys_integers_as_in_torch():
     x = torch.randn(4, 6, 3, 5)
     assert torch.equal(gnlib.GroupNorm(np.int64(2), 6)(x), gnlib.GroupNorm(2, 6)(x))
     assert torch.equal(gnlib.LayerNorm(np.int64(5))(x), gnlib.LayerNorm(5)(x))
+    assert torch.equal(RMS(np.int64(5))(x), RMS(5)(x))
     assert torch.equal(GHOST(6, np.int64(2))(x), GHOST(6, 2)(x))
 
 
