@@ -24,7 +24,6 @@ SCHEMA = 1
 Scalar = str | int | float | bool | None  # what a config may hold
 ONE_WORD = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 CODE = ("gnlib", "benchmarks")  # what decides a result; files elsewhere in a checkout do not
-DERIVED = ("values_per_statistic",)  # may stand in a config for readers; follows from the rest, and is not compared
 UNITS = (
     "ns", "us", "ms", "s", "bytes", "kB", "MB", "GB", "per_s", "ratio", "fraction", "percent", "count", "images",
 )  # fmt: skip
@@ -122,6 +121,9 @@ TRAINING = {
     "results.held_out_accuracy": FRACTION,
     "results.held_out_loss": LOSS,
     "results.train_loss": LOSS,
+    "results.values_per_statistic": Rule(
+        "a whole number from 1 on, or null", lambda value: value is None or _whole(1).holds(value)
+    ),
     "results.history": Rule("a list of objects of numbers and nulls, with ascending epoch", _history),
     "data.name": TEXT,
     "data.fingerprint": _matches("sha256:[0-9a-f]{64}", '"sha256:" and 64 hexadecimal digits'),
@@ -403,7 +405,7 @@ def key(experiment: str, config: Mapping[str, Scalar]) -> str:
     Neither the order of the fields nor 1 against 1.0 matters; a field that is null counts as left out, so that an
     option that a later version adds does not make old records strangers.
     """
-    given = {name: _canonical(value) for name, value in config.items() if value is not None and name not in DERIVED}
+    given = {name: _canonical(value) for name, value in config.items() if value is not None}
     return f"{experiment} {json.dumps(given, sort_keys=True, separators=(',', ':'), allow_nan=False)}"
 
 
@@ -497,7 +499,8 @@ NORMS = {
 def norm_name(norm: str) -> str:
     """Write a config's norm for people: "group:8" is "GroupNorm, G = 8"; one that is not known stays as it is."""
     family, _, number = norm.partition(":")
-    return NORMS[family].format(number) if family in NORMS else norm
+    name = NORMS[family].format(number) if family in NORMS else norm
+    return re.sub(r"\b1 (image|channel)s", r"1 \1", name)
 
 
 # ------------------------------------------------------------------------------------------------------- statistics
@@ -531,6 +534,21 @@ def summarize(values: Iterable[float]) -> Summary:
         return Summary(mean, None, None, 1)
     sd = statistics.stdev(found)
     return Summary(mean, sd, t_quantile(0.975, len(found) - 1) * sd / math.sqrt(len(found)), len(found))
+
+
+class Cell(NamedTuple):
+    """What the runs of one cell of a table say; ``summary`` is None if none of them has a number."""
+
+    summary: Summary | None  # of the runs that finished
+    diverged: int  # runs that did not
+
+
+def cell(runs: Sequence[Record], value: str = "held_out_accuracy") -> Cell:
+    """Sum up one of the results, or "seconds", over runs of one setting that differ only in their seed."""
+    finished = [run for run in runs if run.outcome == "finished"]
+    found = [run.seconds if value == "seconds" else run.results[value] for run in finished]
+    numbers = [number for number in found if number is not None]
+    return Cell(summarize(numbers) if numbers else None, len(runs) - len(finished))
 
 
 def t_quantile(probability: float, degrees: int) -> float:

@@ -32,7 +32,7 @@ CONFIG = {
 
 def training(
     experiment="batch-size", *, held_out=0.7, test=0.68, outcome="finished", seconds=12.5, device="cpu",
-    fingerprint="ab" * 32, history=None, finished="2026-01-31T12:00:00+00:00", **config,
+    fingerprint="ab" * 32, history=None, values_per_statistic=None, finished="2026-01-31T12:00:00+00:00", **config,
 ):  # fmt: skip
     """Make a record of a training that looks like a real one."""
     lost = outcome == "diverged"
@@ -48,6 +48,7 @@ def training(
             "held_out_accuracy": None if lost else held_out,
             "held_out_loss": None if lost else 0.8,
             "train_loss": None if lost else 0.5,
+            "values_per_statistic": values_per_statistic,
             "history": [{"epoch": 1, "train_loss": 0.9}] if history is None else history,
         },
         seconds=seconds,
@@ -116,6 +117,7 @@ def test_a_record_comes_back_from_its_line_as_it_was(record):
         ("results.test_accuracy", 71.3, "results.test_accuracy must be a fraction from 0 to 1, or null: got 71.3"),
         ("results.test_accuracy", None, 'results.test_accuracy must be a number where outcome is "finished": got null'),
         ("results.test_loss", math.nan, "results.test_loss must be a finite number, or null: got nan"),
+        ("results.values_per_statistic", 0, "values_per_statistic must be a whole number from 1 on, or null: got 0"),
         ("results.top5", 0.9, "results has no field 'top5'; it has held_out_accuracy, held_out_loss, history"),
         ("results.history", [{"epoch": 2}, {"epoch": 1}], "with ascending epoch"),
         ("results.history", [{"loss": 1.0}], "results.history must be"),
@@ -398,7 +400,7 @@ def test_somebody_elses_repository_is_not_taken_for_ours(tmp_path, monkeypatch):
 def test_the_key_of_a_cell_depends_on_what_decides_the_run_and_nothing_else():
     turned = dict(reversed(CONFIG.items()))
     assert same(CONFIG, turned)
-    assert same(CONFIG, CONFIG | {"epochs": 2.0, "an_option_of_a_later_version": None, "values_per_statistic": 512})
+    assert same(CONFIG, CONFIG | {"epochs": 2.0, "an_option_of_a_later_version": None})
     assert not same(CONFIG, CONFIG | {"seed": 1})
     assert not same(CONFIG, CONFIG | {"train_images": 2000})
     assert not same({"flip": True}, {"flip": 1})
@@ -422,8 +424,12 @@ def test_runs_that_differ_in_more_than_the_axes_and_the_seed_are_separate(other)
 
 
 def test_alike_runs_are_one_setting_without_a_headline():
-    (setting,) = separate([training(seed=0), training(seed=1, batch_size=2)], ("norm", "batch_size"))
+    alike = [training(seed=0, values_per_statistic=512), training(seed=1, batch_size=2, values_per_statistic=32)]
+    (setting,) = separate(alike, ("norm", "batch_size"))
     assert setting.headline == ""
+    reduced = training(train_images=2000, values_per_statistic=64)
+    headlines = [setting.headline for setting in separate([*alike, reduced], ("norm", "batch_size"))]
+    assert headlines == ["train_images = all", "train_images = 2,000"]
     assert len(separate([training(), training(batch_size=2)], ("norm",))) == 2
 
 
@@ -455,13 +461,27 @@ def test_headlines_are_for_people():
 
 
 def test_norms_are_named_for_people():
-    names = [records.norm_name(norm) for norm in ("batch", "group:8", "groups-of:16", "ghost:4", "own:3")]
+    names = [records.norm_name(norm) for norm in ("batch", "group:8", "groups-of:16", "ghost:1", "own:3")]
     assert names == [
-        "BatchNorm", "GroupNorm, G = 8", "GroupNorm, 16 channels a group", "BatchNorm over 4 images", "own:3",
+        "BatchNorm", "GroupNorm, G = 8", "GroupNorm, 16 channels a group", "BatchNorm over 1 image", "own:3",
     ]  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------- statistics
+
+
+def test_a_cell_averages_what_finished_and_counts_what_diverged():
+    runs = [
+        training(seed=0, held_out=0.6),
+        training(seed=1, held_out=0.8),
+        training(seed=2, outcome="diverged", seconds=1),
+    ]
+    found = records.cell(runs)
+    assert found.summary == summarize([0.6, 0.8])
+    assert found.diverged == 1
+    assert records.cell(runs, "seconds").summary.mean == 12.5
+    assert records.cell(runs[2:]) == (None, 1)
+    assert records.cell([training(held_out=None)]) == (None, 0)
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 10, 29, 30, 101, 1000])
