@@ -242,7 +242,7 @@ def time_to_accuracy(records: Iterable[Record], ax: Axes, targets: Sequence[floa
         look = style(norm, seen.count(_family(norm)))
         seen.append(_family(norm))
         rest = describe({name: value for name, value in differs.items() if name != "norm"})
-        label = norm_name(norm) + (f" ({rest})" if rest else "")
+        label = norm_name(norm) + (f"\n{rest}" if rest else "")  # a second line: beside the axes there is little room
         finished = [run for run in runs if run.outcome == "finished"]
         for run in finished:
             history = [row for row in run.results["history"] if row.get("held_out_accuracy") is not None]

@@ -280,7 +280,7 @@ def test_time_to_accuracy_shows_runs_means_paths_and_targets():
     assert ([3.0, 4.0], pytest.approx([94, 94.1])) in lines  # the runs
     assert [text.get_text() for text in ax.texts] == ["93 %", "94 %"]
     assert crosses(ax) == [(2.0, figures.STYLES["group"].color)]
-    assert legend(ax) == ["BatchNorm (epochs = 2), 2 runs", "diverged"]
+    assert legend(ax) == ["BatchNorm\nepochs = 2, 2 runs", "diverged"]
     assert ax.get_xlabel() == "training time (s)"
 
 

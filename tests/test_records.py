@@ -296,6 +296,9 @@ def test_every_line_in_results_keeps_to_the_schema():
             assert found, f"{file.name} is empty"
             assert {record.experiment for record in found} == {file.stem}
             assert f"`{file.stem}`" in told, "results/README.md must say what the experiment asks"
+            for record in found:
+                data = record.data.get("fingerprint", "")
+                assert records.short_fingerprint(data) in told, f"results/README.md must say what data {data} are"
 
 
 def test_nothing_but_records_and_their_description_lies_in_results():
