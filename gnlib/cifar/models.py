@@ -40,7 +40,8 @@ class VGG(nn.Module):
         self.scores = nn.Linear(channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.scores(self.features(x).flatten(1))
+        scores: Tensor = self.scores(self.features(x).flatten(1))
+        return scores
 
 
 class Residual(nn.Module):
@@ -87,7 +88,8 @@ class ResNet8(nn.Module):
         initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.scores(self.blocks(self.stem(x)).mean((2, 3)))
+        scores: Tensor = self.scores(self.blocks(self.stem(x)).mean((2, 3)))
+        return scores
 
 
 class ResNet9(nn.Module):
@@ -122,7 +124,8 @@ class ResNet9(nn.Module):
         if self.whitening is not None:
             x = functional.pad(self.whitening(x), (0, 1, 0, 1))  # 31 × 31 back to 32 × 32
         x = self.stage3(self.stage2(self.stage1(self.stem(x))))
-        return self.scores(x.amax((2, 3))) / 8  # keeps the first losses small, as Page does
+        scores: Tensor = self.scores(x.amax((2, 3))) / 8  # keeps the first losses small, as Page does
+        return scores
 
     @torch.no_grad()
     def whiten(self, images: Tensor, eps: float = 5e-4) -> None:
@@ -165,7 +168,8 @@ class _Bypass(nn.Module):
         return self.second[-2]
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(self.first(x))
+        change: Tensor = self.second(self.first(x))
+        return x + change
 
 
 class DigitsNet(nn.Module):
@@ -192,7 +196,8 @@ class DigitsNet(nn.Module):
         initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.scores(self.features(x).mean((2, 3)))
+        scores: Tensor = self.scores(self.features(x).mean((2, 3)))
+        return scores
 
 
 MODELS: dict[str, Callable[[Norm, int, int], nn.Module]] = {

@@ -53,6 +53,7 @@ def norm_of(spec: str, gamma: float = 1.0) -> Norm:
     def make(channels: int) -> nn.Module:
         layer = _layer(kind, number, channels)
         if gamma != 1:
+            assert isinstance(layer.weight, Tensor)
             nn.init.constant_(layer.weight, gamma)
         return layer
 
