@@ -79,7 +79,8 @@ SWEEPS = {
     "origin": Sweep(
         "How do the norms do in the network, and with the settings, of the annotated implementation?",
         cells=_grid(["group:16", "batch", "layer", "instance"], model="vgg"),
-        reduced=_grid(["group:16", "batch", "layer", "instance"], seeds=(0,), model="vgg", train_images=5000, epochs=4),
+        reduced=_grid(["group:16", "batch", "layer", "instance"], seeds=(0,), model="vgg",
+                      train_images=5000, held_out=1000, epochs=4),
     ),
     "batch-size": Sweep(
         "Which norm needs a large batch?",
@@ -207,9 +208,13 @@ def alone(folder: Path) -> Iterator[bool]:
         yield True
         return
     with (folder / "lock").open("w") as lock:
+        mine = True
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(
+                lock, fcntl.LOCK_EX | fcntl.LOCK_NB
+            )  # the system lets go when the process ends, however it ends
         except BlockingIOError:
-            yield False
-        else:
-            yield True  # the system lets go of it when the process ends, however it ends
+            mine = False
+        except OSError:
+            pass  # a disk that knows no locks, such as a mounted drive
+        yield mine
