@@ -19,6 +19,11 @@ from gnlib.cifar.training import OutOfMemoryError, Recipe, learning_rate, make_o
 RECIPE = Recipe(epochs=2, batch_size=50, lr=0.1, lr_images=50, warmup=0.5, flip=False, crop=1)  # 20 steps an epoch
 
 
+@pytest.fixture(autouse=True)
+def _looks_come_by_steps_alone(monkeypatch):
+    monkeypatch.setattr(training, "PATIENCE", float("inf"))
+
+
 @pytest.fixture(scope="module")
 def digits() -> data.Dataset:
     return data.load("digits")
@@ -55,6 +60,13 @@ def test_it_learns_and_tells_the_whole_story(digits, tmp_path):
     assert [progress.epoch for progress in told] == [0, 0, 1, 1, 1, 2, 2, 2, 3]
     assert told[-1].train_loss == outcome.history[-1]["train_loss"]
     assert all(progress.images_per_second > 0 and progress.steps == 60 for progress in told)
+
+
+def test_a_slow_run_is_looked_at_by_the_clock(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "PATIENCE", 0.0)
+    told = []
+    train(network(), digits, replace(RECIPE, epochs=1), folder=tmp_path, watch=told.append)
+    assert [progress.step for progress in told] == [*range(1, 21), 20]
 
 
 def test_the_loss_that_is_told_is_the_mean_over_the_epoch(digits, tmp_path):

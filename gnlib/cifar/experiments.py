@@ -208,13 +208,13 @@ def alone(folder: Path) -> Iterator[bool]:
         yield True
         return
     with (folder / "lock").open("w") as lock:
-        mine = True
         try:
             fcntl.flock(
                 lock, fcntl.LOCK_EX | fcntl.LOCK_NB
             )  # the system lets go when the process ends, however it ends
+            mine = True
         except BlockingIOError:
             mine = False
         except OSError:
-            pass  # a disk that knows no locks, such as a mounted drive
+            mine = True  # a disk that knows no locks, such as a mounted drive
         yield mine

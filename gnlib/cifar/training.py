@@ -158,7 +158,7 @@ def train(
             run.clock.start()
             for images, labels in run.batches():
                 run.take_step(images, labels)
-                if run.step % CHECK == 0 or run.at_epoch_end or asked or time.monotonic() - run.looked > PATIENCE:
+                if asked or run.is_due():
                     if not run.loss.isfinite():
                         return run.outcome("diverged", run.where_it_diverged())
                     run.remember()
@@ -242,6 +242,10 @@ class _Run:
     @property
     def at_epoch_end(self) -> bool:
         return self.step % self.steps_an_epoch == 0
+
+    def is_due(self) -> bool:
+        """Whether to look at the loss after this step."""
+        return self.at_epoch_end or self.step % CHECK == 0 or time.monotonic() - self.looked > PATIENCE
 
     def _begin_epoch(self) -> None:
         self.loss = torch.zeros((), device=self.device)  # sums over the steps of this epoch
