@@ -692,6 +692,17 @@ def test_what_leads_out_of_a_notebook_says_where(
     assert built.markdown().startswith("*The first page of ")
 
 
+def test_a_chapter_can_ask_colab_for_a_gpu(book: Callable[..., Built]) -> None:
+    asking = HEAD.replace("---\n\n", "accelerator: GPU\n---\n\n")
+    built = book(index=TWO["index"].replace(HEAD, asking), two=HEAD + "# Two\n\n```{code-cell}\n2 + 2\n```\n")
+    with_gpu, without = built.notebook(), built.notebook("two")
+    assert with_gpu["metadata"]["accelerator"] == "GPU"
+    assert with_gpu["metadata"]["colab"]["gpuType"] == "T4"
+    assert "Change runtime type" in "".join(with_gpu["cells"][1]["source"])
+    assert "accelerator" not in without["metadata"]
+    assert "a CPU, which is enough here" in "".join(without["cells"][1]["source"])
+
+
 def test_a_notebook_keeps_the_cells_that_later_cells_need(rich: Built) -> None:
     cells = [c for c in rich.notebook()["cells"] if c["cell_type"] == "code"]
     sources = ["".join(c["source"]) for c in cells]

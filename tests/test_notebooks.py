@@ -200,7 +200,7 @@ def test_on_colab_with_an_address_it_takes_the_wheel_beside_the_site(
     path: Path, tmp_path: Path, colab: dict[str, str]
 ) -> None:
     name = next((SITE / "dist").glob("*.whl")).name
-    cell = setup_cell(name, Repository("ada", "square"))
+    cell = setup_cell(name, Repository("ada", "square"), gpu="accelerator" in read(path).metadata)
     first = next(cell.source for cell in read(path).cells if cell.cell_type == "code")
     assert re.sub(r"(?m)^SITE = .*", "", cell) == re.sub(r"(?m)^SITE = .*", "", first)
     done = run(cell, tmp_path, colab)

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 LEFT_OUT = {"book-only"}
+WITHOUT_GPU = "a CPU (in Colab, Runtime > Change runtime type > T4 brings a GPU)"
 SILENT = (
     nodes.comment,
     nodes.target,
@@ -421,8 +422,11 @@ def in_cells(pieces: Iterable[str | Code]) -> Iterator[str | Code]:
         yield "\n\n".join(text)
 
 
-def notebook(pieces: Iterable[str | Code], attachments: dict[str, dict[str, str]], name: str) -> Any:
-    """Return a valid notebook without outputs; a cell's id is a hash of its text and outlives edits elsewhere."""
+def notebook(pieces: Iterable[str | Code], attachments: dict[str, dict[str, str]], name: str, gpu: bool) -> Any:
+    """Return a valid notebook without outputs; a cell's id is a hash of its text and outlives edits elsewhere.
+
+    With ``gpu`` Colab opens it on a machine that has one.
+    """
     cells: list[Any] = []
     seen: dict[str, int] = {}
     for piece in in_cells(pieces):
@@ -444,7 +448,8 @@ def notebook(pieces: Iterable[str | Code], attachments: dict[str, dict[str, str]
         metadata={
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
-            "colab": {"name": name, "provenance": []},
+            "colab": {"name": name, "provenance": [], **({"gpuType": "T4"} if gpu else {})},
+            **({"accelerator": "GPU"} if gpu else {}),
         },
     )
     nbformat.validate(made)
@@ -459,14 +464,22 @@ def wheel_name(root: Path) -> str:
     return f"{re.sub(r'[-_.]+', '_', project['name']).lower()}-{project['version']}-py3-none-any.whl"
 
 
-def setup_cell(wheel: str, repository: address.Repository | None) -> str:
+def setup_cell(wheel: str, repository: address.Repository | None, gpu: bool = False) -> str:
     """Return the first code cell: on Colab it installs the library, elsewhere it only looks for it."""
     text = (HERE / "setup_cell.py").read_text("utf8")
     text = text[text.index("\n# @title") + 1 :]
     for name, value in (("WHEEL", wheel), ("SITE", repository.wheel("") if repository else "")):
         text, count = re.subn(rf'(?m)^{name} = ""', f'{name} = "{value}"', text)
         assert count == 1, name
+    if gpu:
+        text = text.replace("a CPU, which is enough here", WITHOUT_GPU)
+        assert WITHOUT_GPU in text
     return text.rstrip()
+
+
+def wants_gpu(app: Sphinx, docname: str) -> bool:
+    """Whether the chapter's front matter says ``accelerator: GPU``."""
+    return app.env.metadata[docname].get("accelerator") == "GPU"
 
 
 def path_of(app: Sphinx, docname: str) -> Path:
@@ -551,11 +564,12 @@ def on_resolved(app: Sphinx, doctree: Any, docname: str) -> None:
     other = app.env.gn_notebooks.setdefault(path.name, docname)  # type: ignore[attr-defined]
     if other != docname:
         raise ExtensionError(f"two chapters would share the notebook {path.name}: {docname} and {other}; rename one")
-    pieces: list[str | Code] = [lead, Code(setup_cell(wheel_name(Path(app.confdir)), repository), folded=True)]
+    gpu = wants_gpu(app, docname)
+    pieces: list[str | Code] = [lead, Code(setup_cell(wheel_name(Path(app.confdir)), repository, gpu), folded=True)]
     pieces += writer.document(doctree)
     if works := cited(app, docname):
         pieces += ["## References", "\n".join(f"- {writer.inline(work)}" for work in works)]
-    made = notebook(pieces, attachments, path.name)
+    made = notebook(pieces, attachments, path.name, gpu)
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(made, path)
 
