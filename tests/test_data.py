@@ -131,6 +131,7 @@ def test_digits_are_split_by_class(digits):
     assert digits.held_out.labels.bincount().tolist() == [28, 32, 27, 33, 31, 32, 31, 29, 24, 30]  # what is left
     assert int(digits.train.images.max()) == 16
     assert digits.origin.startswith("scikit-learn 1.")
+    assert torch.equal(load("digits", held_out=297).held_out.images, digits.held_out.images)  # the number that it has
 
 
 def test_every_digit_is_in_exactly_one_split(digits):
@@ -262,10 +263,20 @@ def test_a_folder_above_the_right_one_and_the_python_version_are_told(tmp_path):
         load("cifar10", tmp_path / "py")
 
 
-def test_a_file_of_another_size_is_named(invented_folder, tmp_path):
-    folder = copy(invented_folder, tmp_path, "data_batch_3.bin", lambda records: records.ravel()[:-1])
-    with pytest.raises(DataError, match=r"data_batch_3.bin must have 30,730,000 bytes, .*: it has 30,729,999. Copy it"):
+@pytest.mark.parametrize("size", [0, 30_729_999, 30_730_001])
+def test_a_file_of_another_size_is_named(invented_folder, tmp_path, size):
+    folder = copy(invented_folder, tmp_path, "data_batch_3.bin", lambda records: np.resize(records, size))
+    with pytest.raises(DataError, match=rf"data_batch_3.bin must have 30,730,000 bytes, .*: it has {size:,}. Copy it"):
         load("cifar10", folder)
+
+
+def test_a_file_that_cannot_be_read_is_named(invented_folder, monkeypatch):
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(data.np, "fromfile", broken)
+    with pytest.raises(DataError, match=r"data_batch_1.bin cannot be read: Input/output error. Copy it once more"):
+        load("cifar10", invented_folder)
 
 
 def test_a_label_out_of_range_is_named(invented_folder, tmp_path):

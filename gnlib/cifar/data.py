@@ -211,7 +211,7 @@ def cache_folder() -> Path:
 def _cifar10(
     folder: Path | str | None, download: bool, quiet: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
-    """Read the six files of the official layout, the test's last: pixels (60,000, 3, 32, 32), labels (60,000,)."""
+    """Read the six files of the official layout, training first: pixels (60,000, 3, 32, 32), labels (60,000,)."""
     named = folder or os.environ.get("GNLIB_DATA")
     place = Path(named).expanduser() if named else cache_folder()
     if named:
@@ -224,11 +224,8 @@ def _cifar10(
     labels = np.empty(60_000, np.uint8)
     official = True
     for number, name in enumerate(CIFAR10.members):
-        records = np.fromfile(place / name, np.uint8)
-        if len(records) != 10_000 * RECORD:  # another process may be writing it
-            raise DataError(f"{place / name} changed while it was read; run again when nothing writes to it.")
+        records = _records(place / name)
         official = official and hashlib.sha256(records.data).hexdigest() == OFFICIAL[name]
-        records = records.reshape(10_000, RECORD)
         rows = slice(10_000 * number, 10_000 * (number + 1))
         labels[rows] = records[:, 0]
         pixels[rows] = records[:, 1:].reshape(-1, 3, 32, 32)
@@ -247,7 +244,7 @@ def _cifar10(
 
 
 def _require_files(folder: Path) -> None:
-    """Check that a folder that was named has the six files, each with its 10,000 records."""
+    """Check that a folder that was named has the six files."""
     lacking = [name for name in CIFAR10.members if not (folder / name).is_file()]
     if lacking:
         found = "lacks " + ", ".join(lacking) if folder.is_dir() else "is not there"
@@ -260,13 +257,22 @@ def _require_files(folder: Path) -> None:
         else:
             way = f"Unpack {CIFAR10.spec} there, or name no folder and it will be downloaded"
         raise DataError(f"The data folder {folder} {found}. {way}; --data digits needs no folder.")
-    for name, size in CIFAR10.members.items():
-        found_size = (folder / name).stat().st_size
-        if found_size != size:
-            raise DataError(
-                f"{folder / name} must have {size:,} bytes, 10,000 records of {RECORD:,}: it has {found_size:,}. "
-                f"Copy it, or unpack {CIFAR10.name}, once more."
-            )
+
+
+def _records(path: Path) -> NDArray[np.uint8]:
+    """Read a file's records, (10,000, 3,073): a label, then 3 × 32 × 32 pixel values."""
+    size = CIFAR10.members[path.name]
+    try:
+        records = np.fromfile(path, np.uint8, size + 1)  # one more than there should be, so that a longer file shows
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}. Copy it once more.") from error
+    if len(records) != size:
+        found = path.stat().st_size
+        raise DataError(
+            f"{path} must have {size:,} bytes, 10,000 records of {RECORD:,}: it has {found:,}. "
+            f"Copy it, or unpack {CIFAR10.name}, once more."
+        )
+    return records.reshape(-1, RECORD)
 
 
 def _require_labels(labels: NDArray[np.uint8], path: Path) -> None:
