@@ -209,8 +209,12 @@ def run(
     )  # fmt: skip
     if outcome.state == "stopped":
         return outcome, None
+    if (folder / "record.json").exists():  # it came to its end before
+        return outcome, read_record(folder)
     record = make_record(config, experiment, outcome, dataset, place, values)
-    (folder / "record.json").write_text(record.to_json() + "\n")
+    part = folder / "record.json.part"
+    part.write_text(record.to_json() + "\n", "utf8")
+    part.replace(folder / "record.json")
     return outcome, record
 
 
@@ -254,6 +258,11 @@ def read_run(folder: Path) -> tuple[Config, str, str | None]:
         raise ValueError(f"{folder / 'run.json'} is no run of this version: {error}") from None
 
 
+def read_record(folder: Path) -> records.Record:
+    """Read the record of a run that came to its end."""
+    return records.Record.from_json((folder / "record.json").read_text("utf8"))
+
+
 def _claim(folder: Path, config: Config, experiment: str, data_folder: Path | str | None) -> None:
     """Write down which run the folder is for; refuse a folder that is another run's."""
     if (folder / "run.json").exists():
@@ -264,6 +273,8 @@ def _claim(folder: Path, config: Config, experiment: str, data_folder: Path | st
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
+    if others := sorted({path.name for path in folder.iterdir()} - {"lock", "run.json.part"}):
+        raise ValueError(f"a run's folder is empty at first: {folder} holds {others[0]}; another folder would do")
     place = None if data_folder is None else str(Path(data_folder).resolve())
     told = {"config": config.flat(), "experiment": experiment, "data_folder": place}
     part = folder / "run.json.part"
