@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import gnlib
+import gnlib.cifar
 import gnlib.widgets
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +34,7 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "gnlib.widgets.square": ({"gnlib.grouping", "gnlib.core"}, {"torch", "PIL", "anywidget", "traitlets"}),
     "gnlib.records": (set(), set()),
     "gnlib.figures": ({"gnlib.records"}, {"matplotlib", "numpy"}),
-    "gnlib.cifar": (set(), set()),
+    "gnlib.cifar": ({"gnlib.cifar.data", "gnlib.cifar.notebook", "gnlib.cifar.runs"}, set()),
     "gnlib.cifar.report": ({"gnlib.records"}, set()),
     "gnlib.cifar.archive": (set(), {"tqdm"}),
     "gnlib.cifar.data": ({"gnlib.cifar.archive"}, {"torch", "numpy", "sklearn"}),
@@ -56,6 +57,32 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
         {"gnlib.records", "gnlib.cifar.data", "gnlib.cifar.runs", "gnlib.cifar.training"},
         set(),
     ),
+    "gnlib.cifar.progress": ({"gnlib.cifar.training"}, {"torch", "tqdm"}),
+    "gnlib.cifar.notebook": (
+        {"gnlib.records", "gnlib.figures", "gnlib.cifar.progress", "gnlib.cifar.runs", "gnlib.cifar.training"},
+        {"matplotlib", "IPython"},
+    ),
+    "gnlib.cifar.doctor": ({"gnlib.records", "gnlib.cifar.archive", "gnlib.cifar.data", "gnlib.cifar.runs"}, {"torch"}),
+    "gnlib.cifar.options": (
+        {"gnlib.cifar.experiments", "gnlib.cifar.norms", "gnlib.cifar.runs", "gnlib.cifar.training"},
+        set(),
+    ),
+    "gnlib.cifar.command": (
+        {
+            "gnlib.records",
+            "gnlib.figures",
+            "gnlib.cifar.data",
+            "gnlib.cifar.doctor",
+            "gnlib.cifar.experiments",
+            "gnlib.cifar.options",
+            "gnlib.cifar.progress",
+            "gnlib.cifar.report",
+            "gnlib.cifar.runs",
+            "gnlib.cifar.training",
+        },
+        {"torch", "matplotlib"},
+    ),
+    "gnlib.__main__": ({"gnlib.cifar.command"}, set()),
 }
 BOOK = "gnlib.book"  # it and all below it: imports only itself of gnlib, and Sphinx and its kin as it likes
 NEVER = {"tests", "tools"}
@@ -71,6 +98,9 @@ KNOW_NO_LAYER = {
 # what a reader's cell may import of gnlib
 PUBLIC = {
     "gnlib": set(gnlib.__all__),
+    "gnlib.cifar": set(gnlib.cifar.__all__),
+    "gnlib.cifar.report": {"markdown", "report", "table"},
+    "gnlib.records": {"recorded"},
     "gnlib.widgets": set(gnlib.widgets.__all__),
     "gnlib.photographs": {"CREDITS", "oriented_filters", "photographs"},
 }
