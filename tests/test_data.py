@@ -442,7 +442,8 @@ def test_standardized_images_have_the_dtype_layout_and_values_asked_for(dtype, c
     images = torch.randint(0, 256, (3, 2, 5, 4), dtype=torch.uint8)
     mean, std = (100.3, 140.7), (60.1, 70.9)
     result = standardize(images, mean, std, dtype, channels_last)
-    exact = (images.double() - torch.tensor(mean).view(2, 1, 1)) / torch.tensor(std).view(2, 1, 1)
+    offset, scale = (torch.tensor(values, dtype=torch.float64).view(2, 1, 1) for values in (mean, std))
+    exact = (images.double() - offset) / scale
     assert result.dtype == dtype
     assert result.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
     # computed in float32 at least, and then rounded once, to half a last place of each value
