@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SHELL := /bin/bash# not /bin/sh: macOS's make 3.81 looks commands up in the old PATH unless a shell of our own choice does it
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book html test setup frontend lint types unit test-frontend fresh links notebooks browser chromium bench-site picture publish lock clean
+.PHONY: help book html test setup frontend lint types unit test-frontend fresh links notebooks browser chromium bench-site record-gpu record-cpu picture publish lock clean
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ chromium: setup
 
 bench-site: setup chromium ## weights and times of the built book, measured against budget
 	CHROMIUM="$$(python -m tools.browser)" python -m tools.bench_site
+
+record-gpu: ## run what is still missing of the recorded experiments (SECONDS=1500, GNLIB_DATA=folder); needs a GPU, no set-up
+	$(PYTHON) -m tools.record $(if $(SECONDS),--seconds $(SECONDS))
+
+record-cpu: setup ## the same in the reduced forms, for a CPU: hours
+	python -m tools.record --reduced $(if $(SECONDS),--seconds $(SECONDS))
 
 picture: html chromium ## take the README's moving picture again
 	CHROMIUM="$$(python -m tools.browser)" python -m tools.picture

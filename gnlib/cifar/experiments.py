@@ -7,7 +7,7 @@ import hashlib
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,7 @@ def sweep(
     name: str,
     *,
     reduced: bool = False,
+    seeds: Collection[int] = SEEDS,
     results: Path,
     work: Path,
     device: str = "auto",
@@ -137,6 +138,7 @@ def sweep(
     Args:
         name: one of :data:`SWEEPS`.
         reduced: the form for a CPU.
+        seeds: only the runs with these.
         results: folder of the records; they go into ``<name>.jsonl``.
         work: folder for the runs while they go on; a finished one is deleted.
         device: "auto", or one of torch's.
@@ -148,7 +150,7 @@ def sweep(
         ValueError: there is no such sweep, or not in this form.
         DataError: the data cannot be had.
     """
-    cells = cells_of(name, reduced)
+    cells = [cell for cell in cells_of(name, reduced) if cell.seed in seeds]
     file, end = results / f"{name}.jsonl", time.monotonic() + seconds
     ran = 0
 
