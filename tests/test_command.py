@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -24,7 +25,7 @@ from gnlib.cifar.training import Recipe
 
 GNLIB = [sys.executable, "-m", "gnlib"]
 # several seconds of tiny steps, to be stopped somewhere within
-LONG = ["train", "--data", "digits", "--norm", "group:8", "--batch-size", "8", "--epochs", "5", "--device", "cpu"]
+LONG = ["train", "--data", "digits", "--norm", "group:8", "--batch-size", "8", "--epochs", "4", "--device", "cpu"]
 SHORT = ["train", "--data", "digits", "--batch-size", "100", "--epochs", "1", "--device", "cpu"]
 
 
@@ -63,7 +64,7 @@ def test_stopped_by_ctrl_c_it_goes_on_to_bitwise_the_same_weights(tmp_path: Path
     whole = subprocess.run([*GNLIB, *LONG, "--folder", "whole"], capture_output=True, text=True, check=False)
     assert (whole.returncode, whole.stderr) == (0, "")
     lines = whole.stdout.splitlines()
-    assert [line[:9] for line in lines if line.startswith("epoch")] == [f"epoch {n}/5" for n in range(1, 6)]
+    assert [line[:9] for line in lines if line.startswith("epoch")] == [f"epoch {n}/4" for n in range(1, 5)]
     assert lines[-1].startswith("Finished: held out 9")
     assert lines[-1].endswith("Record: whole/record.json")
 
@@ -71,7 +72,7 @@ def test_stopped_by_ctrl_c_it_goes_on_to_bitwise_the_same_weights(tmp_path: Path
         told = []
         for line in process.stdout:
             told.append(line.rstrip("\n"))
-            if line.startswith("epoch 1/5"):
+            if line.startswith("epoch 1/4"):
                 process.send_signal(signal.SIGINT)
     assert process.returncode == 3
     folder = Path("runs/digits-group8-batch8-seed0")
@@ -93,7 +94,7 @@ def test_stopped_by_ctrl_c_it_goes_on_to_bitwise_the_same_weights(tmp_path: Path
     )
     assert json.loads(one.to_json()) == answer["record"]
     assert one.results["test_loss"] == other.results["test_loss"]
-    assert "epoch 5/5" in resumed.stderr  # with --json people read the other stream
+    assert "epoch 4/4" in resumed.stderr  # with --json people read the other stream
 
 
 def test_a_reader_who_goes_away_is_no_error() -> None:
@@ -198,8 +199,8 @@ def test_the_help_of_train_has_every_setting_norm_and_model() -> None:
         assert f"--{name.replace('_', '-')}" in told
     assert set(options.MODELS) == set(models.MODELS)
     for name, words in (norms.SPECS | options.MODELS).items():
-        assert f"  {name}" in told
-        assert words in told
+        assert f" {name} {words}" in " ".join(told.split())
+    assert not re.search("[a-z]_[a-z]", told)  # fields are called as they are typed
 
 
 def test_every_setting_is_explained_by_the_comment_beside_it() -> None:
@@ -262,6 +263,14 @@ def test_every_setting_that_is_typed_arrives_in_the_run(no_data: None, capsys) -
     names = [word.removeprefix("--").removeprefix("no-").replace("-", "_") for word in turned]
     assert [config[name] for name in names] == [False, False, False, True, False, True]
     assert set(config) == {*typed, *names, "data"}
+
+
+def test_the_precision_is_the_devices_best_unless_it_is_named(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(runs, "best_precision", lambda device: "bfloat16")
+    for given, expected in (([], "bfloat16"), (["auto"], "bfloat16"), (["float32"], "float32")):
+        named = ["--precision", *given] if given else []
+        assert command.main(["train", *named, "--dry-run", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["config"]["precision"] == expected
 
 
 def test_quiet_leaves_the_last_line(capsys) -> None:

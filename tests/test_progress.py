@@ -209,9 +209,10 @@ def test_a_stream_that_is_no_terminal_is_never_given_a_bar() -> None:
         assert isinstance(watch, Lines)
 
 
-def test_a_terminal_that_does_not_know_its_width_gets_a_bar_too() -> None:
+def test_a_terminal_that_does_not_know_its_width_gets_a_bar_too(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(columns=0)
-    with shown(terminal.stream) as watch:
+    monkeypatch.setattr(sys, "stdout", terminal.stream)
+    with shown(sys.stdout) as watch:
         watch(next(story()))
     terminal.close()
     assert "epoch 1/2   1 % " in terminal.text

@@ -7,6 +7,7 @@ import difflib
 import inspect
 import math
 import re
+import textwrap
 import typing
 from collections.abc import Sequence
 from dataclasses import fields
@@ -51,7 +52,7 @@ examples:
   {ME} train --data digits --norm batch --batch-size 2
   {ME} train --norm groups-of:16 --batch-size 8 --epochs 5 --seed 1
   {ME} train --model vgg --norm group:16 --dry-run
-  {ME} train --norm ghost:8 --batch-size 32 --folder runs/ghost --json
+  {ME} train --norm ghost:8 --batch-size 32 --folder runs/ghost
 """,
     "resume": f"""\
 examples:
@@ -202,8 +203,9 @@ def _add_settings(parser: Parser, defaults: Config) -> None:
     for title, names in SETTINGS.items():
         group = parser.add_argument_group(title)
         for name in names:
-            option = f"--{name.replace('_', '-')}"
-            told = f"{words[name]} (default: {_write(values[name])})".replace("%", "%%")
+            option = _option(name)
+            told = re.sub(r"\b[a-z]+_[a-z]+\b", lambda other: _option(other[0]), words[name])
+            told = f"{told} (default: {_write(values[name])})".replace("%", "%%")
             if name == "data":
                 group.add_argument(option, default="cifar10", metavar="DATA", help=told)
                 group.add_argument("--data-folder", type=Path, metavar="DIR", help=(
@@ -221,6 +223,10 @@ def _add_settings(parser: Parser, defaults: Config) -> None:
                 group.add_argument(option, type=kind, default=argparse.SUPPRESS, metavar=letter, help=told)
         if title == "speed":
             _add_device(group)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _add_device(parser: argparse._ActionsContainer) -> None:
@@ -270,11 +276,13 @@ def _defaults(given: Sequence[str]) -> Config:
 
 def _words() -> str:
     """List the norms and the models for the help."""
-    listed = "".join(
-        f"\n{title}:\n" + "".join(f"  {name:17} {about}\n" for name, about in those.items())
-        for title, those in (("norms", norms.SPECS), ("models", MODELS))
-    )
-    return f"{listed}\nThe defaults below are those of the model: `train --model vgg --help` shows vgg's."
+    lines = []
+    for title, those in (("norms", norms.SPECS), ("models", MODELS)):
+        lines += ["", f"{title}:"]
+        for name, about in those.items():
+            lines.append(textwrap.fill(f"{name:17} {about}", 78, initial_indent="  ", subsequent_indent=" " * 20))
+    lines += ["", "The defaults below are the model's: `train --model vgg --help` shows vgg's."]
+    return "\n".join(lines)
 
 
 def complaint(parser: Parser, unknown: Sequence[str]) -> str:

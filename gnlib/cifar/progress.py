@@ -92,7 +92,7 @@ class Bar:
             wide = os.get_terminal_size(self.stream.fileno()).columns > 0  # some do not know
             self.bar = tqdm(
                 total=progress.steps, initial=progress.step, file=self.stream, bar_format=self.FORMAT, leave=False,
-                mininterval=1, miniters=1, dynamic_ncols=wide, ncols=None if wide else 80, desc=where, postfix=results,
+                mininterval=1, miniters=1, dynamic_ncols=wide, desc=where, postfix=results,
             )  # fmt: skip
         if progress.epoch_ended and self.epochs:
             tqdm.write(line(progress), file=self.stream)
