@@ -1,7 +1,7 @@
 """Makes the runs that are still missing of the recorded experiments: `make record-gpu`, `make record-cpu`.
 
 All experiments come to their first seed before any comes to its second, so that whatever time there is tells most. A
-run that the time limit cut off goes on at the next call. Needs this folder, torch, numpy, safetensors, tqdm; no network.
+run that the time limit cut off goes on at the next call. Needs this folder, torch, numpy, safetensors and tqdm.
 """
 
 from __future__ import annotations

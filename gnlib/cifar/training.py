@@ -307,7 +307,7 @@ class _Run:
 
     def _evaluate(self, split: Split) -> tuple[float, float]:
         loss, right = 0.0, 0
-        for images, labels in zip(*(tensor.split(self.at_once) for tensor in split), strict=True):
+        for images, labels in zip(*(torch.split(tensor, self.at_once) for tensor in split), strict=True):
             inputs, answers = self.prepare(images.to(self.device)), labels.to(self.device)
             with self.autocast():
                 scores = self.model(inputs).float()
