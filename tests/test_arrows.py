@@ -100,6 +100,7 @@ PUBLIC = {
     "gnlib": set(gnlib.__all__),
     "gnlib.cifar": set(gnlib.cifar.__all__),
     "gnlib.cifar.report": {"markdown", "report", "table"},
+    "gnlib.figures": {"accuracy_by_batch_size", "accuracy_by_groups", "accuracy_by_values", "curves"},
     "gnlib.records": {"recorded"},
     "gnlib.widgets": set(gnlib.widgets.__all__),
     "gnlib.photographs": {"CREDITS", "oriented_filters", "photographs"},

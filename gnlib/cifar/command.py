@@ -143,7 +143,7 @@ def _go_on(
     tensorboard = [progress.TensorBoard(folder / "tensorboard")] if options.tensorboard else []
     again = f"{ME} resume {shlex.quote(str(folder))}"
     fresh = not folder.exists()
-    with experiments.alone(folder) as alone, contextlib.ExitStack() as stack:
+    with runs.alone(folder) as alone, contextlib.ExitStack() as stack:
         if not alone:
             raise ValueError(f"one process trains in a folder: another one is at work in {folder}")
         if not options.quiet:
@@ -201,7 +201,7 @@ def _newest_unfinished() -> Path:
 
     waiting = [file.parent for file in RUNS.glob("*/run.json") if not (file.parent / "record.json").exists()]
     for folder in sorted(waiting, key=age, reverse=True):
-        with experiments.alone(folder) as alone:
+        with runs.alone(folder) as alone:
             if alone:
                 return folder
     raise ValueError(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,8 @@ from typing import Any
 from gnlib import records
 from gnlib.cifar import data
 from gnlib.cifar.data import Dataset
-from gnlib.cifar.runs import Config, run
+from gnlib.cifar.runs import Config, alone, run
 from gnlib.cifar.training import Watch
-
-with contextlib.suppress(ImportError):  # Windows has none: there one process sweeps at a time
-    import fcntl
 
 SEEDS = (0, 1, 2)
 
@@ -122,7 +118,7 @@ def sweep(
     name: str,
     *,
     reduced: bool = False,
-    seeds: Collection[int] = SEEDS,
+    seeds: Collection[int] | None = None,
     results: Path,
     work: Path,
     device: str = "auto",
@@ -138,7 +134,7 @@ def sweep(
     Args:
         name: one of :data:`SWEEPS`.
         reduced: the form for a CPU.
-        seeds: only the runs with these.
+        seeds: only the runs with these; None for all.
         results: folder of the records; they go into ``<name>.jsonl``.
         work: folder for the runs while they go on; a finished one is deleted.
         device: "auto", or one of torch's.
@@ -150,7 +146,7 @@ def sweep(
         ValueError: there is no such sweep, or not in this form.
         DataError: the data cannot be had.
     """
-    cells = [cell for cell in cells_of(name, reduced) if cell.seed in seeds]
+    cells = [cell for cell in cells_of(name, reduced) if seeds is None or cell.seed in seeds]
     file, end = results / f"{name}.jsonl", time.monotonic() + seconds
     ran = 0
 
@@ -200,23 +196,3 @@ def cells_of(name: str, reduced: bool = False) -> tuple[Config, ...]:
         with_one = ", ".join(other for other, sweep in SWEEPS.items() if sweep.reduced)
         raise ValueError(f"{name} has no reduced form, for it would tell nothing; {with_one} have one")
     return cells
-
-
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[bool]:
-    """Say whether no other process is at work in a folder, and keep others out meanwhile."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if "fcntl" not in globals():
-        yield True
-        return
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(
-                lock, fcntl.LOCK_EX | fcntl.LOCK_NB
-            )  # the system lets go when the process ends, however it ends
-            mine = True
-        except BlockingIOError:
-            mine = False
-        except OSError:
-            mine = True  # a disk that knows no locks, such as a mounted drive
-        yield mine

@@ -155,7 +155,9 @@ class Run:
             shown = progress.shown(sys.stdout)
         else:
             shown = contextlib.nullcontext(lambda progress: None)
-        with shown as watch:
+        with runs.alone(self.folder) as alone, shown as watch:
+            if not alone:
+                raise ValueError(f"one process trains in a folder: another one is at work in {self.folder}")
             self.outcome, self.record = runs.run(
                 self.config, self.folder, device=self.device, data_folder=self.data_folder, watch=watch
             )

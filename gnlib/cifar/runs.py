@@ -5,8 +5,9 @@ Here everything comes together: data, model, norm and recipe. What lies below kn
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,9 @@ from gnlib import records
 from gnlib.cifar import data, models, norms
 from gnlib.cifar.data import Dataset
 from gnlib.cifar.training import Outcome, Progress, Recipe, Watch, train
+
+with contextlib.suppress(ImportError):  # Windows has none: there a folder is not kept for one process
+    import fcntl
 
 SHAPES = {"cifar10": (3, 32, 32), "digits": (1, 8, 8)}  # of an image: channels, height, width
 RECIPES = {
@@ -314,3 +318,22 @@ def make_record(
         changed=code.changed,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Say whether no other process is at work in a folder, and keep others out meanwhile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if "fcntl" not in globals():
+        yield True
+        return
+    with (folder / "lock").open("w") as lock:
+        try:
+            # the system lets go of it when the process ends, however it ends
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = True
+        except BlockingIOError:
+            mine = False
+        except OSError:
+            mine = True  # a disk that knows no locks, such as a mounted drive
+        yield mine
