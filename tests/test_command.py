@@ -279,6 +279,12 @@ def test_quiet_leaves_the_last_line(capsys) -> None:
     assert told.err == ""
     assert len(told.out.splitlines()) == 1
     assert told.out.startswith("Finished: held out")
+    assert "flips" not in told.out
+
+
+def test_test_time_flips_are_told_with_the_result(capsys) -> None:
+    assert command.main([*SHORT, "--quiet", "--test-flips"]) == 0
+    assert re.search(r"test [\d.]+ % with test-time flips, ", capsys.readouterr().out)
 
 
 def test_nothing_is_overwritten(capsys) -> None:

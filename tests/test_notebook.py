@@ -126,6 +126,8 @@ def test_a_run_tells_its_story() -> None:
     assert run.seconds == run.record.seconds
     assert (run.config.norm, run.config.seed, run.config.recipe.batch_size) == ("group:4", 3, 100)
     assert run.resume() is run
+    assert "flips" not in repr(run)
+    assert "with test-time flips" in repr(train("group:4", test_flips=True, **TINY))
 
 
 def test_its_folder_goes_when_the_run_does_unless_it_was_named(tmp_path: Path) -> None:

@@ -107,6 +107,8 @@ def test_a_report_says_what_holds_for_its_runs():
     assert "data cifar10 sha256:abababab; code 0123456" in text
     assert "reduced" not in text
     assert report.facts([training(train_images=2000)])[0] == "reduced: trained on a part of the images"
+    assert "flips" not in "\n".join(report.facts([training()]))
+    assert report.facts([training(test_flips=True)])[-1].startswith("evaluated with test-time flips")
     assert report.LEGEND in report.report("origin", runs)
 
 

@@ -370,7 +370,8 @@ def _result(record: records.Record) -> str:
         return f"diverged after {record.seconds:,.0f} s"
     held_out = record.results["held_out_accuracy"]
     told = "" if held_out is None else f"held out {100 * held_out:.1f} %, "
-    return f"{told}test {100 * record.results['test_accuracy']:.1f} %, {record.seconds:,.1f} s"
+    flips = " with test-time flips" if record.config["test_flips"] else ""
+    return f"{told}test {100 * record.results['test_accuracy']:.1f} %{flips}, {record.seconds:,.1f} s"
 
 
 def _report(options: argparse.Namespace) -> int:

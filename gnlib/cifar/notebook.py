@@ -316,7 +316,8 @@ def _in_notebook() -> bool:
 def _results(run: Run) -> str:
     shares = {"held out": run.held_out_accuracy, "test": run.test_accuracy}
     told = [f"{name} {_percent(value)}" for name, value in shares.items() if value is not None]
-    return ", ".join([*told, f"{run.seconds:,.1f} s"])
+    flips = ["with test-time flips"] if run.config.recipe.test_flips else []
+    return ", ".join([*told, *flips, f"{run.seconds:,.1f} s"])
 
 
 def _percent(fraction: float | None) -> str:

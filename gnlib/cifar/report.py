@@ -152,6 +152,8 @@ def facts(runs: Sequence[Record]) -> list[str]:
         f"{each(run.commit[:7] if len(run.commit) == 40 else run.commit for run in runs)}"
         + (", changed since" if any(run.changed for run in runs) else ""),
     ]
+    if any(run.config.get("test_flips") for run in runs):
+        lines.append("evaluated with test-time flips: the scores of an image and of its mirror image, averaged")
     return ["reduced: trained on a part of the images", *lines] if small else lines
 
 
