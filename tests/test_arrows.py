@@ -99,8 +99,15 @@ KNOW_NO_LAYER = {
 PUBLIC = {
     "gnlib": set(gnlib.__all__),
     "gnlib.cifar": set(gnlib.cifar.__all__),
-    "gnlib.cifar.report": {"markdown", "report", "table"},
-    "gnlib.figures": {"accuracy_by_batch_size", "accuracy_by_groups", "accuracy_by_values", "curves"},
+    "gnlib.cifar.report": {"facts", "markdown", "report", "table"},
+    "gnlib.figures": {
+        "FAMILIES",
+        "accuracy_by_batch_size",
+        "accuracy_by_groups",
+        "accuracy_by_values",
+        "curves",
+        "style",
+    },
     "gnlib.records": {"recorded"},
     "gnlib.widgets": set(gnlib.widgets.__all__),
     "gnlib.photographs": {"CREDITS", "oriented_filters", "photographs"},

@@ -26,7 +26,10 @@ def test_the_guess_has_the_answer_that_the_figure_gives(watch: Callable[..., Any
         expect(square).to_contain_text("Nobody notices.")
 
 
-@pytest.mark.parametrize(("stem", "blocks", "groups"), [("index", 1, 1), ("one_core", 1, 1), ("group_norm", 4, 4)])
+@pytest.mark.parametrize(
+    ("stem", "blocks", "groups"),
+    [("index", 1, 1), ("one_core", 1, 1), ("group_norm", 4, 4), ("small_batches", 2, 8)],
+)
 def test_figures_open_where_the_text_says(
     watch: Callable[..., Any], site: Any, stem: str, blocks: int, groups: int
 ) -> None:
