@@ -25,6 +25,7 @@ SITE = Path(os.environ.get("GNLIB_SITE", ROOT / "_build" / "html"))
 NOTEBOOKS = sorted((SITE / "notebooks").glob("*.ipynb")) or [SITE / "notebooks" / "run-make-html-first.ipynb"]
 # what Colab brings along and nobody may touch
 COLABS_OWN = {"torch", "numpy", "ipywidgets", "matplotlib", "pillow", "traitlets"}
+SHORT = {"GNLIB_QUICK": "1"}  # the book's build has trained at full length; here it is about finding everything
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem),
@@ -102,7 +103,8 @@ def test_its_page_leads_to_it(path: Path) -> None:
 def test_it_runs_from_an_empty_folder(path: Path, tmp_path: Path) -> None:
     notebook = read(path)
     # a checkout's gnlib, wherever the tests themselves found it
-    kernel_env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    path_of_python = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    kernel_env = {**os.environ, "PYTHONPATH": path_of_python, **SHORT}
     client = NotebookClient(
         notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
@@ -147,7 +149,7 @@ def colab(tmp_path: Path) -> dict[str, str]:
         import google.colab
         """)
     )
-    return {**os.environ, "PYTHONPATH": str(place)}
+    return {**os.environ, "PYTHONPATH": str(place), **SHORT}
 
 
 def installed(tmp_path: Path) -> list[list[str]]:
