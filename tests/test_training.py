@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -244,6 +245,24 @@ def test_a_batch_that_does_not_fit_is_told_what_would(digits, tmp_path):
     ):
         train(Hungry(20), digits, RECIPE, folder=tmp_path)
     assert train(Hungry(10), digits, replace(RECIPE, accumulate=5, epochs=1), folder=tmp_path).step == 20
+
+
+def test_what_a_batch_that_did_not_fit_had_in_memory_is_free_when_smaller_ones_are_tried(digits, tmp_path):
+    held: list[weakref.ref[Activation]] = []
+
+    class Activation:
+        pass
+
+    class Forgetful(Hungry):
+        def forward(self, x):
+            assert all(kept() is None for kept in held)
+            activation = Activation()
+            held.append(weakref.ref(activation))
+            return super().forward(x)
+
+    with pytest.raises(OutOfMemoryError, match="12 would"):
+        train(Forgetful(20), digits, RECIPE, folder=tmp_path)
+    assert len(held) == 3  # of 50, 25 and 12 images
 
 
 def test_where_not_even_one_image_fits_a_smaller_model_is_advised(digits, tmp_path):

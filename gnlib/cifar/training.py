@@ -266,17 +266,22 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         parts = self.recipe.accumulate
         for part, answers in zip(images.chunk(parts), labels.chunk(parts), strict=True):
-            try:
-                loss, right = self.add_gradients(part, answers)
-            except RuntimeError as error:
-                if not _out_of_memory(error):
-                    raise
-                self.say_what_fits(part, answers)
+            loss, right = self.try_gradients(part, answers)
             self.loss += loss / parts
             self.right += right
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.step += 1
+
+    def try_gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the gradient, or say which batch would fit."""
+        try:
+            return self.add_gradients(images, labels)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+        # only here: within the except the error holds all that the pass had in memory
+        self.say_what_fits(images, labels)
 
     def add_gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Add the gradient of the mean loss, as a part of a step; returns that loss and the count of right answers."""
