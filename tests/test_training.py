@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gnlib.cifar import checkpoints, data, models, training
 from gnlib.cifar.training import OutOfMemoryError, Recipe, learning_rate, make_optimizer, train
@@ -411,6 +412,47 @@ def test_compiled_training_gives_the_same_numbers(digits, tmp_path):
     eager = train(network(), digits, recipe, folder=tmp_path / "eager")
     compiled = train(network(), digits, replace(recipe, compile="default"), folder=tmp_path / "compiled")
     assert compiled.history[0]["train_loss"] == pytest.approx(eager.history[0]["train_loss"], rel=1e-3)
+
+
+def test_compiling_is_no_training_time_and_leaves_all_as_it_was(digits, tmp_path, monkeypatch):
+    now, reset = [0.0], []
+    monkeypatch.setattr(training.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(torch.compiler, "reset", lambda: reset.append(True))
+
+    def compiled(model, mode):
+        calls = []
+
+        def forward(x):
+            calls.append(mode)
+            now[0] += 60 if len(calls) == 1 else 0
+            return model(x)
+
+        return forward
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    recipe = replace(RECIPE, epochs=1, accumulate=2)
+    eager = train(network(), digits, recipe, folder=tmp_path / "eager")
+    fast = train(network(), digits, replace(recipe, compile="reduce-overhead"), folder=tmp_path / "compiled")
+    assert now == [60.0]
+    assert fast.seconds == 0
+    assert fast.history == eager.history  # the running statistics, too
+    assert reset == [True]
+
+
+def test_no_step_makes_tensors_from_numbers(digits, tmp_path):
+    class Watch(TorchDispatchMode):
+        made = 0
+
+        def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+            self.made += function is torch.ops.aten.lift_fresh.default
+            return function(*arguments, **(keywords or {}))
+
+    made = {}
+    for steps in (16, 32):  # a GPU would be waited for at each
+        with Watch() as watch:
+            train(network(), digits, replace(RECIPE, batch_size=20), folder=tmp_path / str(steps), **stop_at(steps))
+        made[steps] = watch.made
+    assert made[16] == made[32]
 
 
 def test_without_a_held_out_split_nothing_is_said_of_it(tmp_path):

@@ -384,20 +384,25 @@ def _sources(size: int, crop: int, device: torch.device) -> Tensor:
 
 
 def standardize(
-    images: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype, channels_last: bool
+    images: Tensor,
+    mean: Sequence[float] | Tensor,
+    std: Sequence[float] | Tensor,
+    dtype: torch.dtype,
+    channels_last: bool,
 ) -> Tensor:
     """Return (images - mean) / std of each channel, as a network takes it.
 
     Args:
         images: uint8 (n, channels, height, width).
-        mean: of each channel, in pixel values, as a Dataset has it.
+        mean: of each channel, in pixel values, as a Dataset has it; or a tensor of them, which is not copied if it is
+            float32 and on the images' device.
         std: likewise.
         dtype: of the result; computed in float32 where that is a half type.
         channels_last: lay the values out with the channels innermost.
     """
     exact = torch.promote_types(dtype, torch.float32)
     scale, offset = (
-        torch.tensor(list(values), dtype=exact, device=images.device)[:, None, None] for values in (std, mean)
+        torch.as_tensor(values, dtype=exact, device=images.device)[:, None, None] for values in (std, mean)
     )
     form = torch.channels_last if channels_last else torch.contiguous_format
     # the bytes are moved before they become floats: four times less to move

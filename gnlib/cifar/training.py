@@ -29,6 +29,8 @@ from gnlib.grouping import divisors, one_of
 CHECK = 16  # steps between two looks at the loss: each look makes the program wait for a GPU
 PATIENCE = 5.0  # seconds after which to look all the same, so that one can see a slow run move
 EVALUATED = 1000  # images at a time, if as many fit
+WARM_UP = 3  # passes of a compiled network before the clock runs: CUDA graphs are recorded in the second
+ADVICE = "A lower lr, a longer warmup or another norm may help."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +155,8 @@ def train(
     run = _Run(model, dataset, recipe, seed, torch.device(device))
     run.take_up(checkpoints.load(folder))
     with _asked_to_stop() as asked:
+        if recipe.compile and run.epoch < recipe.epochs:
+            run.compile()
         while run.epoch < recipe.epochs:
             model.train()
             run.clock.start()
@@ -224,7 +228,11 @@ class _Run:
         self.steps = recipe.epochs * self.steps_an_epoch
         layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
         self.model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
-        self.forward = torch.compile(model, mode=recipe.compile) if recipe.compile else model
+        self.forward: Callable[[Tensor], Tensor] = model
+        # on the device once: a tensor made from numbers at every step would make the program wait for a GPU
+        self.mean, self.std = (
+            torch.tensor(values, dtype=torch.float32, device=device) for values in (dataset.mean, dataset.std)
+        )
         self.optimizer = make_optimizer(model, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "float16")
         self.at_once = EVALUATED
@@ -246,6 +254,19 @@ class _Run:
     def is_due(self) -> bool:
         """Whether to look at the loss after this step."""
         return self.at_epoch_end or self.step % CHECK == 0 or time.monotonic() - self.looked > PATIENCE
+
+    def compile(self) -> None:
+        """Compile the network before the clock runs, and leave everything as it was."""
+        torch.compiler.reset()  # after the eighth network of a process it would be eager, with no more than a warning
+        self.forward = torch.compile(self.model, mode=self.recipe.compile)
+        self.model.train()
+        images, labels = next(self.batches())
+        parts = self.recipe.accumulate
+        for _ in range(WARM_UP):
+            self.try_gradients(images.chunk(parts)[0], labels.chunk(parts)[0])
+            self.optimizer.zero_grad(set_to_none=True)
+        self._restore(*self.moment)  # a forward pass moves the running statistics
+        self.remember()  # what was restored is the moment itself, and the steps will change it
 
     def _begin_epoch(self) -> None:
         self.loss = torch.zeros((), device=self.device)  # sums over the steps of this epoch
@@ -292,7 +313,7 @@ class _Run:
         return loss.detach(), (scores.argmax(1) == labels).sum()
 
     def prepare(self, images: Tensor) -> Tensor:
-        return standardize(images, self.data.mean, self.data.std, torch.float32, self.recipe.channels_last)
+        return standardize(images, self.mean, self.std, torch.float32, self.recipe.channels_last)
 
     def autocast(self) -> torch.autocast:
         dtype = getattr(torch, self.recipe.precision)
