@@ -149,6 +149,49 @@ def test_a_diverged_run_is_recorded_as_one(tmp_path):
     assert record.results["test_accuracy"] is None
 
 
+def test_metrics_are_json_also_where_there_is_no_number(tmp_path):
+    config = Config.of(data="digits", batch_size=1000, lr=1e30, lr_images=0, epochs=1)
+    outcome, record = run(config, tmp_path, device="cpu")
+    assert (outcome.state, record.outcome) == ("diverged", "diverged")  # by its last step
+    (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    told = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert told["held_out_loss"] is None
+
+
+def test_metrics_that_cannot_be_written_do_not_end_the_run(tmp_path, caplog):
+    (tmp_path / "run").mkdir()
+    run(DIGITS, tmp_path / "run", device="cpu", stop=lambda: True)
+    (tmp_path / "run" / "metrics.jsonl").mkdir()
+    outcome, record = resume(tmp_path / "run", device="cpu")
+    assert (outcome.state, record.outcome) == ("finished", "finished")
+    assert "metrics.jsonl was not written" in caplog.text
+
+
+def test_a_damaged_record_is_named_and_can_be_made_again(tmp_path):
+    _, record = run(DIGITS, tmp_path, device="cpu")
+    (tmp_path / "record.json").write_text("")
+    with pytest.raises(ValueError, match=r"record.json is no record .*; delete it, and resume writes it again"):
+        resume(tmp_path, device="cpu")
+    (tmp_path / "record.json").unlink()
+    assert resume(tmp_path, device="cpu")[1].results == record.results
+
+
+def test_a_record_names_the_code_that_the_process_began_with(tmp_path, monkeypatch):
+    runs._code.cache_clear()
+    code = [records.Provenance("a" * 40, False)]
+    monkeypatch.setattr(records, "provenance", lambda: code[0])
+    commits = []
+    for seed in (0, 1):
+        config = Config.of(data="digits", batch_size=500, epochs=1, seed=seed)
+
+        def commit(progress: Progress) -> None:
+            code[0] = records.Provenance("b" * 40, True)
+
+        commits.append(run(config, tmp_path / str(seed), device="cpu", watch=commit)[1].commit)
+    runs._code.cache_clear()
+    assert commits == ["a" * 40] * 2
+
+
 def test_a_stopped_run_has_no_record_and_goes_on(tmp_path):
     at_once, whole = run(DIGITS, tmp_path / "whole", device="cpu")
     outcome, record = run(DIGITS, tmp_path / "parts", experiment="ghost", device="cpu", stop=lambda: True)
@@ -193,6 +236,11 @@ def test_the_datas_folder_is_remembered(tmp_path, monkeypatch):
         resume(tmp_path / "run")
     assert asked == ["pictures", str(tmp_path / "pictures")]
     assert read_run(tmp_path / "run")[0] == Config.of()
+
+
+def test_a_run_stays_its_experiments_whoever_goes_on_with_it(tmp_path):
+    run(DIGITS, tmp_path, experiment="ghost", device="cpu", stop=lambda: True)
+    assert run(DIGITS, tmp_path, device="cpu")[1].experiment == "ghost"  # as from a notebook
 
 
 def test_a_device_that_is_not_there_is_refused():

@@ -225,6 +225,14 @@ def test_the_model_of_a_diverged_run_is_left_at_its_last_good_moment(digits, tmp
     assert all(parameter.isfinite().all() for parameter in net.parameters())
 
 
+def test_a_last_step_that_spoils_the_network_is_a_divergence_too(digits, tmp_path):
+    recipe = replace(RECIPE, epochs=1, batch_size=1000, lr=1e30, warmup=0.0)
+    outcome = train(network(), digits, recipe, folder=tmp_path)
+    assert outcome.state == "diverged"
+    assert "Diverged by step 1: the loss of the test images is no number. A lower lr" in outcome.message
+    assert outcome.test_accuracy is None
+
+
 class Hungry(models.DigitsNet):
     """Has memory for so many images at once."""
 

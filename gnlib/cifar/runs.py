@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from gnlib.cifar.training import Outcome, Progress, Recipe, Watch, train
 with contextlib.suppress(ImportError):  # Windows has none: there a folder is not kept for one process
     import fcntl
 
+log = logging.getLogger(__name__)
 SHAPES = {"cifar10": (3, 32, 32), "digits": (1, 8, 8)}  # of an image: channels, height, width
 RECIPES = {
     "resnet9": Recipe(),
@@ -172,7 +177,7 @@ def run(
         config: what to run.
         folder: for ``run.json`` (the configuration), ``metrics.jsonl`` (a line an epoch), ``checkpoints/`` and, at the
             end, ``record.json``.
-        experiment: the sweep that it belongs to.
+        experiment: the sweep that it belongs to, unless ``folder`` says so already.
         device: "auto", or one of torch's.
         data_folder: where CIFAR-10 lies; None for the usual places.
         dataset: the data, if they are loaded already.
@@ -185,9 +190,10 @@ def run(
         DataError: the data cannot be had.
         OutOfMemoryError: a batch does not fit.
     """
+    code = _code()
     values = rehearse(config)
     place = pick_device(device)
-    _claim(folder, config, experiment, data_folder)
+    experiment = _claim(folder, config, experiment, data_folder)
     if dataset is None:
         dataset = data.load(config.data, data_folder, train_images=config.train_images, held_out=config.held_out)
     model = build(config, dataset.train.images.shape[1], len(dataset.classes))
@@ -197,8 +203,11 @@ def run(
 
     def note(progress: Progress) -> None:
         if progress.epoch_ended:
-            lines = "".join(json.dumps(entry) + "\n" for entry in progress.history)
-            (folder / "metrics.jsonl").write_text(lines)
+            lines = (json.dumps(records.finite(entry), allow_nan=False) for entry in progress.history)
+            try:
+                _write(folder / "metrics.jsonl", "\n".join(lines))
+            except OSError as error:  # as for a checkpoint: a full disk must not end a run
+                log.warning("%s was not written (%s).", folder / "metrics.jsonl", error.strerror or error)
         watch(progress)
 
     outcome = train(
@@ -215,10 +224,8 @@ def run(
         return outcome, None
     if (folder / "record.json").exists():  # it came to its end before
         return outcome, read_record(folder)
-    record = make_record(config, experiment, outcome, dataset, place, values)
-    part = folder / "record.json.part"
-    part.write_text(record.to_json() + "\n", "utf8")
-    part.replace(folder / "record.json")
+    record = make_record(config, experiment, outcome, dataset, place, values, code)
+    _write(folder / "record.json", record.to_json())
     return outcome, record
 
 
@@ -259,39 +266,72 @@ def read_run(folder: Path) -> tuple[Config, str, str | None]:
     except FileNotFoundError:
         raise ValueError(f"a run's folder holds a run.json: got {folder}, which has none") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / 'run.json'} is no run of this version: {error}") from None
+        raise ValueError(
+            f"{folder / 'run.json'} is no run of this version: {error}; delete {folder} to begin it anew"
+        ) from None
 
 
 def read_record(folder: Path) -> records.Record:
-    """Read the record of a run that came to its end."""
-    return records.Record.from_json((folder / "record.json").read_text("utf8"))
+    """Read the record of a run that came to its end.
+
+    Raises:
+        ValueError: it is no record.
+    """
+    try:
+        return records.Record.from_json((folder / "record.json").read_text("utf8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{folder / 'record.json'} is no record ({error}); delete it, and resume writes it again from the "
+            "last checkpoint"
+        ) from None
 
 
-def _claim(folder: Path, config: Config, experiment: str, data_folder: Path | str | None) -> None:
-    """Write down which run the folder is for; refuse a folder that is another run's."""
+def _write(file: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all, also when the power fails."""
+    part = file.with_name(f"{file.name}.part")
+    with part.open("w", encoding="utf8") as out:
+        out.write(text + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(file)
+
+
+@cache
+def _code() -> records.Provenance:
+    """Say which code runs, as of the first run: what is committed or changed later, this process has not loaded."""
+    return records.provenance()
+
+
+def _claim(folder: Path, config: Config, experiment: str, data_folder: Path | str | None) -> str:
+    """Write down which run the folder is for, and return its experiment; refuse a folder that is another run's."""
     if (folder / "run.json").exists():
-        there, here = read_run(folder)[0].flat(), config.flat()
+        begun, of, _ = read_run(folder)
+        there, here = begun.flat(), config.flat()
         if other := [f"{name} {there[name]}, not {here[name]}" for name in here if there[name] != here[name]]:
             raise ValueError(
                 f"a folder is for one run: {folder} holds one with {', '.join(other)}; another folder would do"
             )
-        return
+        return of
     folder.mkdir(parents=True, exist_ok=True)
     if others := sorted({path.name for path in folder.iterdir()} - {"lock", "run.json.part"}):
         raise ValueError(f"a run's folder is empty at first: {folder} holds {others[0]}; another folder would do")
     place = None if data_folder is None else str(Path(data_folder).resolve())
     told = {"config": config.flat(), "experiment": experiment, "data_folder": place}
-    part = folder / "run.json.part"
-    part.write_text(json.dumps(told, indent=1) + "\n", "utf8")
-    part.replace(folder / "run.json")
+    _write(folder / "run.json", json.dumps(told, indent=1))
+    return experiment
 
 
 def make_record(
-    config: Config, experiment: str, outcome: Outcome, dataset: Dataset, device: torch.device, values: int | None
+    config: Config,
+    experiment: str,
+    outcome: Outcome,
+    dataset: Dataset,
+    device: torch.device,
+    values: int | None,
+    code: records.Provenance,
 ) -> records.Record:
     """Write a run that came to its end as a record."""
     last = outcome.history[-1] if outcome.history else {}
-    code = records.provenance()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return records.Record(
         kind="training",

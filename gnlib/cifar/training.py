@@ -178,6 +178,10 @@ def train(
             if asked and run.epoch < recipe.epochs:
                 return run.outcome("stopped", f"Stopped after epoch {run.epoch} of {recipe.epochs}.")
     loss, accuracy = run.evaluate(dataset.test)
+    if not math.isfinite(loss):  # the last step may spoil the weights, or a layer its running statistics
+        return run.outcome(
+            "diverged", f"Diverged by step {run.step:,}: the loss of the test images is no number. {ADVICE}"
+        )
     return run.outcome("finished", f"Finished {recipe.epochs} epochs.", test_loss=loss, test_accuracy=accuracy)
 
 
@@ -432,7 +436,6 @@ class _Run:
             if name and not list(module.children())
         ]
         self.forward = self.model  # hooks are not seen by what was compiled
-        advice = "A lower lr, a longer warmup or another norm may help."
         try:
             for images, labels in self.batches():
                 self.take_step(images, labels)
@@ -441,7 +444,7 @@ class _Run:
             first = (
                 f"the first output that is no number came from {culprits[0]}" if culprits else "the loss is no number"
             )
-            return f"Diverged at step {self.step:,}: {first}. {advice}"
+            return f"Diverged at step {self.step:,}: {first}. {ADVICE}"
         finally:
             for hook in hooks:
                 hook.remove()
