@@ -143,7 +143,10 @@ def test_a_dry_run_counts_the_images_that_a_run_would_have(held_out: int | None)
         (["--norm", "group:7"], "1, 2, 4, 8, 16, 32 or 64 groups would do"),
         (["--norm", "gruop:8"], "norm must be one of batch, layer, instance, group:G"),
         (["--model", "resnet"], "model must be one of resnet9, "),
-        (["--data", "mnist"], "data must be cifar10 or digits: got 'mnist'"),
+        (["--data", "mnist"], "data must be cifar10, digits, or a folder that is there: got 'mnist'"),
+        (["--data", ""], "data must be cifar10, digits, or a folder that is there: got ''"),
+        (["--data", "digits", "--crop", "8"], "crop must be 0 to 7, less than an image's side: got 8; 4 would do"),
+        (["--data", "digits", "--batch-size", f"{10**20}"], f"got batch_size={10**20} and 1,000 images"),
         (["--train-images", "7"], "train_images must be a multiple of the 10 classes"),
         (["--lr", "-1"], "lr must be a number from 0 on: got -1"),
         (["--lr", "nan"], "lr must be a number from 0 on: got nan"),
@@ -410,6 +413,9 @@ def test_a_sweep_is_stopped_goes_on_and_is_reported(tiny: None, capsys) -> None:
         "Stopped: 0 runs made, 0 recorded before, 2 left; results/tiny.jsonl. "
         "To go on: python -m gnlib sweep tiny --device cpu --seconds 0\n"
     )
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["sweep", "tiny", "--seconds", "nan"])
+    assert "argument --seconds: must be a number from 0 on: got 'nan'" in capsys.readouterr().err
     assert command.main(["sweep", "tiny", "--device", "cpu"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[:2] for line in told[:2]] == [["1/2", "batch"], ["2/2", "group:4"]]

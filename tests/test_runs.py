@@ -53,7 +53,10 @@ def test_an_unknown_setting_is_named_with_those_there_are():
         ({"model": "resnet"}, "model must be one of"),
         ({"data": "cifar100"}, "data must be cifar10 or digits: got 'cifar100'"),
         ({"data": "digits", "model": "vgg"}, r"vgg cannot take images of shape \(1, 8, 8\)"),
-        ({"seed": -1}, "seed must be a whole number from 0 on: got -1"),
+        ({"seed": -1}, r"seed must be a whole number from 0 on and below 2\*\*64: got -1"),
+        ({"seed": 2**64}, "got 18446744073709551616"),
+        ({"gamma": float("nan")}, "gamma must be a finite number: got nan; 1 would do"),
+        ({"crop": 32}, "crop must be 0 to 31, less than an image's side: got 32; 4 would do"),
     ],
 )
 def test_what_cannot_work_is_refused_before_any_data_is_touched(settings, message, monkeypatch):

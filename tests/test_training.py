@@ -293,6 +293,7 @@ def test_a_batch_larger_than_the_training_split_is_refused(digits, tmp_path):
     ("settings", "message"),
     [
         ({"optimizer": "sdg"}, "optimizer must be one of 'sgd', 'adam': got 'sdg'"),
+        ({"epochs": 2.5}, "epochs must be a whole number from 1 on: got 2.5"),
         ({"epochs": 0}, "epochs must be a whole number from 1 on: got 0"),
         ({"lr": -1.0}, "lr must be a number from 0 on: got -1.0"),
         ({"lr": float("nan")}, "lr must be a number from 0 on: got nan"),

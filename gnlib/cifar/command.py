@@ -181,9 +181,11 @@ def _conclude(
 
 def _locate(text: str, folder: Path | None) -> tuple[str, Path | None]:
     """Read --data: a data set's name, or the folder of CIFAR-10."""
-    if text not in runs.SHAPES and Path(text).is_dir():
-        return "cifar10", Path(text)
-    return text, folder
+    if text in runs.SHAPES:
+        return text, folder
+    if not text or not Path(text).expanduser().is_dir():
+        raise ValueError(f"data must be {', '.join(runs.SHAPES)}, or a folder that is there: got {text!r}")
+    return "cifar10", Path(text).expanduser()
 
 
 def _free_folder(config: Config) -> Path:
@@ -221,7 +223,6 @@ class Plan:
         self.config, self.device, self.folder = config, device, folder
         recipe = config.recipe
         data.check(config.data, train_images=config.train_images, held_out=config.held_out)
-        self.values = runs.rehearse(config)
         self.train, self.held_out, self.test = _images(config)
         self.steps_an_epoch = self.train // recipe.batch_size
         if not self.steps_an_epoch:
@@ -229,6 +230,7 @@ class Plan:
                 f"a batch must not be larger than the training split: got batch_size={recipe.batch_size} "
                 f"and {self.train:,} images"
             )
+        self.values = runs.rehearse(config)
         with torch.device("meta"):
             model = runs.build(config, runs.SHAPES[config.data][0], 10)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -167,7 +167,7 @@ def make_parser(given: Sequence[str] = ()) -> Parser:
     sweep.add_argument("name", nargs="?", metavar="NAME", help=f"{', '.join(experiments.SWEEPS)}; none lists them")
     sweep.add_argument("--reduced", action="store_true", help="the form for a few CPU cores, recorded as such")
     sweep.add_argument("--list", action="store_true", help="list the runs, and which are recorded; run nothing")
-    sweep.add_argument("--seconds", type=_number, default=math.inf, metavar="X", help=(
+    sweep.add_argument("--seconds", type=_seconds, default=math.inf, metavar="X", help=(
         "stop and save after this many; the same command goes on (default: no limit)"
     ))  # fmt: skip
     sweep.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="of the records (default: results)")
@@ -306,6 +306,13 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a number: got {text!r}") from None
+
+
+def _seconds(text: str) -> float:
+    seconds = _number(text)
+    if not seconds >= 0:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 on: got {text!r}")
+    return seconds
 
 
 def _write(value: object) -> str:

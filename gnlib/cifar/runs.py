@@ -69,8 +69,16 @@ class Config:
         """
         if self.data not in SHAPES:
             raise ValueError(f"data must be {' or '.join(SHAPES)}: got {self.data!r}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be a whole number from 0 on: got {self.seed}")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**64:
+            raise ValueError(f"seed must be a whole number from 0 on and below 2**64: got {self.seed}")
+        if not math.isfinite(self.gamma):
+            raise ValueError(f"gamma must be a finite number: got {self.gamma}; 1 would do")
+        side = min(SHAPES[self.data][1:])
+        if self.recipe.crop >= side:
+            raise ValueError(
+                f"crop must be 0 to {side - 1}, less than an image's side: got {self.recipe.crop}; "
+                f"{min(4, side - 1)} would do"
+            )
         norms.check(self.norm, self.model, self.recipe.batch_size // self.recipe.accumulate)
 
     @classmethod

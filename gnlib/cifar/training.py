@@ -71,8 +71,9 @@ class Recipe:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}: got {getattr(self, name)!r}")
         for name, least in (("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("lr_images", 0), ("crop", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be a whole number from {least} on: got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be a whole number from {least} on: got {value}")
         for name, least, most in (
             ("lr", 0, math.inf), ("momentum", 0, 1), ("weight_decay", 0, math.inf), ("label_smoothing", 0, 1),
         ):  # fmt: skip
