@@ -308,11 +308,43 @@ def test_nothing_is_overwritten(capsys) -> None:
     assert Path("mine/metrics.jsonl").read_text() == "precious"
 
 
+def test_the_command_line_does_not_load_torchs_compiler() -> None:
+    source = "import sys, gnlib.cifar.command; sys.exit('torch._dynamo' in sys.modules)"  # as long as torch itself
+    assert subprocess.run([sys.executable, "-c", source], check=False).returncode == 0
+
+
+def test_a_stream_that_is_closed_or_knows_few_letters_ends_no_run() -> None:
+    ascii_only = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    told = subprocess.run([*GNLIB, "train", "--help"], capture_output=True, text=True, check=True, env=ascii_only)
+    assert "with one ? and ?" in told.stdout
+    closed = shlex.join([*GNLIB, *SHORT, "--folder", "closed"]) + " >&-"
+    told = subprocess.run(["sh", "-c", closed], capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert Path("closed/record.json").exists()
+
+
+def test_a_reader_who_goes_away_at_once_leaves_no_folder() -> None:
+    with subprocess.Popen([*GNLIB, *SHORT, "--folder", "new"], stdout=subprocess.PIPE) as process:
+        process.stdout.close()
+    assert process.returncode == 1
+    assert not Path("new").exists()
+
+
+def test_what_cannot_be_written_is_named_with_a_way_out(capsys) -> None:
+    Path("file").touch()
+    assert command.main([*SHORT, "--folder", "file/run"]) == 1
+    assert capsys.readouterr().err == (
+        "file/run cannot be read or written: Not a directory; a folder of your own, on a disk with room, would do\n"
+    )
+
+
 def test_a_diverged_run_has_an_exit_code_of_its_own(capsys) -> None:
     assert command.main([*SHORT, "--norm", "none", "--lr", "1e30", "--json"]) == 4
     told = json.loads(capsys.readouterr().out)
     assert told["state"] == told["record"]["outcome"] == "diverged"
     assert "Diverged at step" in told["message"]
+    assert command.main(["resume", Path(told["folder"]).as_posix()]) == 4
+    assert re.match(r"This run came to its end before: diverged after \d+ s\. Record: runs/", capsys.readouterr().out)
 
 
 def test_data_that_is_not_there_leaves_no_folder_behind(tmp_path: Path, capsys) -> None:
@@ -406,6 +438,23 @@ def test_a_finished_run_is_not_run_again(capsys, monkeypatch: pytest.MonkeyPatch
 # ------------------------------------------------------------------------------------------------ sweep, report, others
 
 
+def test_without_matplotlib_figures_say_what_to_install(tiny: None, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    assert command.main(["sweep", "tiny", "--device", "cpu", "--quiet"]) == 0
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+
+    class Without:
+        @staticmethod
+        def find_spec(name: str, *more: object) -> None:
+            if name.partition(".")[0] == "matplotlib":
+                raise ModuleNotFoundError(f"No module named {name!r}", name="matplotlib")
+
+    monkeypatch.setattr(sys, "meta_path", [Without, *sys.meta_path])
+    capsys.readouterr()
+    assert command.main(["report", "tiny", "--figures", "figures"]) == 1
+    assert capsys.readouterr().err == "this needs matplotlib, which is not installed: pip install matplotlib\n"
+
+
 def test_a_sweep_is_stopped_goes_on_and_is_reported(tiny: None, capsys) -> None:
     assert command.main(["sweep", "tiny", "--device", "cpu", "--seconds", "0"]) == 3
     told = capsys.readouterr().out
@@ -434,6 +483,19 @@ def test_a_sweep_is_stopped_goes_on_and_is_reported(tiny: None, capsys) -> None:
     assert Path("figures/tiny.svg").read_text().startswith("<?xml")
     assert command.main(["report", "--json"]) == 0
     assert [report["experiment"] for report in json.loads(capsys.readouterr().out)["reports"]] == ["tiny"]
+
+
+def test_a_report_says_whose_records_it_tells(tiny: None, tmp_path: Path, monkeypatch, capsys) -> None:
+    assert command.main(["sweep", "tiny", "--device", "cpu", "--quiet"]) == 0
+    assert command.main(["report"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(records, "shipped", lambda: tmp_path / "results")
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert command.main(["report"]) == 0
+    assert (
+        capsys.readouterr().err == "There is no folder results here: these are the records that come with the book.\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["batch-size", "groups", "ghost", "speedrun", "origin"])

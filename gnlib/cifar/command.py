@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import itertools
 import json
 import logging
@@ -46,6 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: what stands behind ``python -m gnlib``; None for this process's own.
     """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed: what is opened next would take its number, and print into it
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  # for as long as the process lives
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # not every terminal knows × and γ
     try:
         try:
             return _main(list(sys.argv[1:] if arguments is None else arguments))
@@ -73,6 +80,11 @@ def _main(given: list[str]) -> int:
         return _fail(options, str(error))
     except BrokenPipeError:
         raise
+    except ModuleNotFoundError as error:
+        return _fail(options, f"this needs {error.name}, which is not installed: pip install {error.name}")
+    except OSError as error:
+        told = f"{error.filename} cannot be read or written: {error.strerror}" if error.filename else str(error)
+        return _fail(options, f"{told}; a folder of your own, on a disk with room, would do")
     except Exception as error:
         return _fail(options, f"{type(error).__name__}: {error} (GNLIB_DEBUG=1 shows where)")
 
@@ -146,12 +158,12 @@ def _go_on(
     with runs.alone(folder) as alone, contextlib.ExitStack() as stack:
         if not alone:
             raise ValueError(f"one process trains in a folder: another one is at work in {folder}")
-        if not options.quiet:
-            print(f"{plan}\n", file=out, flush=True)
-        shown = [] if options.quiet else [stack.enter_context(progress.shown(out))]
-        for watcher in tensorboard:
-            stack.callback(watcher.close)
         try:
+            if not options.quiet:
+                print(f"{plan}\n", file=out, flush=True)
+            shown = [] if options.quiet else [stack.enter_context(progress.shown(out))]
+            for watcher in tensorboard:
+                stack.callback(watcher.close)
             outcome, record = start(progress.together(*shown, *tensorboard))
         except BaseException as error:
             if fresh and not (folder / "checkpoints").exists():
@@ -170,6 +182,8 @@ def _conclude(
     if record is not None:
         if state == "finished":
             message += f": {_result(record)} of training."
+        elif not message.endswith("."):
+            message += f": {_result(record)}."
         message += f" Record: {folder / 'record.json'}"
     if options.json:
         told = None if record is None else json.loads(record.to_json())
@@ -386,6 +400,8 @@ def _report(options: argparse.Namespace) -> int:
             f"a report needs records of training: got {options.name or 'no name'}, and {folder} has "
             f"{', '.join(there) or 'none'}; {ME} sweep makes them"
         )
+    if not options.results and folder != RESULTS:
+        print(f"There is no folder {RESULTS} here: these are the records that come with the book.", file=sys.stderr)
     if options.figures:
         for name, found in recorded.items():
             _draw(name, found, options.figures)
