@@ -231,7 +231,8 @@ def initialize(model: nn.Module) -> None:
     Source: He et al. 2015 (arXiv:1502.01852), by the number of outputs.
     """
     for module in model.modules():
-        if isinstance(module, nn.Conv2d):
+        # without numbers, as on the meta device, there is nothing to draw, and torch would load its compiler to do so
+        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
