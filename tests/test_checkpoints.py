@@ -111,9 +111,22 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_says_what_is_needed(tmp_path,
     monkeypatch.setattr(os, "fsync", full)
     with caplog.at_level(logging.WARNING):
         assert save(tmp_path, 2, nn.Linear(1000, 500), mark="new") is False
-    assert "Step 2 was not saved (No space left on device): 2 MB are needed" in caplog.text
+    assert "Step 2 was not saved (No space left on device): 2.0 MB are needed" in caplog.text
     assert checkpoints.load(tmp_path).trainer == {"mark": "old"}
     assert names(tmp_path) == ["step-00000001"]
+
+
+def test_a_drive_that_cannot_flush_a_folder_still_keeps_checkpoints(tmp_path, monkeypatch):
+    flush = os.fsync
+
+    def of_files_alone(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", of_files_alone)
+    assert save(tmp_path, 1)
+    assert checkpoints.load(tmp_path).step == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

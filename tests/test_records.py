@@ -103,6 +103,7 @@ def test_a_record_comes_back_from_its_line_as_it_was(record):
         ("outcome", "stopped", 'outcome must be "finished" or "diverged": got \'stopped\''),
         ("seconds", -1.0, "seconds must be a finite number from 0 on: got -1.0"),
         ("seconds", math.nan, "seconds must be a finite number from 0 on: got nan"),
+        ("seconds", 10**400, "seconds must be a finite number from 0 on: got 1000"),
         ("seconds", True, "seconds must be a finite number from 0 on: got True"),
         ("changed", 1, "changed must be true or false: got 1"),
         ("commit", ..., "commit is missing; it must be a text of one line"),

@@ -74,7 +74,7 @@ def save(folder: Path, step: int, model: nn.Module, trainer: dict[str, Any], sco
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         log.warning(
-            "Step %d was not saved (%s): %.0f MB are needed in %s. Training goes on; the older checkpoints are kept, "
+            "Step %d was not saved (%s): %.1f MB are needed in %s. Training goes on; the older checkpoints are kept, "
             "and the next epoch's end tries again.",
             step, error.strerror or error, sum(map(len, files.values())) / 1e6, folder,
         )  # fmt: skip
@@ -149,8 +149,8 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Make the names in a folder as durable as the files; not every system lets a folder be opened."""
-    with contextlib.suppress(PermissionError):
+    """Make the names in a folder as durable as the files; not every system or mounted drive can do that to a folder."""
+    with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
