@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 import torch
 
@@ -36,6 +39,25 @@ def test_every_experiment_has_its_first_seed_before_any_has_its_second(places, t
 def test_what_there_was_no_time_for_is_named(places, capsys):
     assert record.main([*places, "--seconds", "0"]) == 3
     assert capsys.readouterr().out == "Runs that still wait: one 2, two 2.\n"
+
+
+def test_one_ctrl_c_stops_all_experiments(places, capsys, monkeypatch):
+    real, asked, pressed = record.sweep, [], []
+
+    def sweep(name, **settings):
+        asked.append(settings["seconds"])
+        return real(name, **settings, watch=lambda *cell: ctrl_c)
+
+    def ctrl_c(progress):
+        if not pressed:
+            pressed.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(record, "sweep", sweep)
+    monkeypatch.setitem(SWEEPS, "one", Sweep("?", (), cells("batch", epochs=100_000)))
+    assert record.main(places) == 3
+    assert capsys.readouterr().out == "Runs that still wait: one 2, two 2.\n"
+    assert all(seconds <= 0 for seconds in asked[1:])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -54,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
                     data_folder=options.data, seconds=end - time.monotonic(), done=done,
                 )  # fmt: skip
                 left[name] += swept.left
+                if swept.stopped:  # by Ctrl-C as well: of the others it is only told how many wait
+                    end = time.monotonic()
     except (ValueError, DataError, OutOfMemoryError) as error:
         print(error, file=sys.stderr)
         return 1
