@@ -204,7 +204,7 @@ class Record:
     config: Mapping[str, Scalar]  # all that decides the result; flat
     outcome: str  # "finished" or "diverged"
     results: Mapping[str, Any]  # accuracies are fractions from 0 to 1
-    seconds: float  # of training, device synchronised; evaluation not counted
+    seconds: float  # of training, device synchronised; evaluation and compilation not counted
     data: Mapping[str, Any]
     machine: Mapping[str, Any]
     commit: str
