@@ -300,3 +300,31 @@ def test_the_layers_that_are_trained_are_the_books_own():
     assert [kind.__module__ for kind in kinds] == ["gnlib.layers"]
     assert not any(issubclass(kind, nn.GroupNorm) for kind in kinds)
     assert runs.Config is Config
+
+
+@pytest.mark.parametrize("which", ["fingerprint", "train"])
+def test_a_run_does_not_go_on_with_other_data(tmp_path, which):
+    digits = data.load("digits")
+    seen = []
+    run(DIGITS, tmp_path, device="cpu", watch=seen.append, stop=lambda: len(seen) > 1)
+    fewer = data.Split(digits.train.images[:990], digits.train.labels[:990])
+    other = replace(digits, **{"fingerprint": f"sha256:{'0' * 64}"} if which == "fingerprint" else {"train": fewer})
+    began = f"began with 1,000 and 297 held-out images of {digits.fingerprint[:15]}"
+    got = {
+        "fingerprint": "got 1,000 and 297 held-out images of sha256:00000000",
+        "train": f"got 990 and 297 held-out images of {digits.fingerprint[:15]}",
+    }[which]
+    with pytest.raises(ValueError, match=f"{got}, and .* {began}; those data, or another folder, would do"):
+        run(DIGITS, tmp_path, device="cpu", dataset=other)
+    assert run(DIGITS, tmp_path, device="cpu")[0].state == "finished"
+
+
+def test_a_checkpoint_that_does_not_know_its_data_is_taken(tmp_path, monkeypatch):
+    seen, save = [], checkpoints.save
+
+    def as_before(folder, step, model, trainer, score):
+        return save(folder, step, model, {name: value for name, value in trainer.items() if name != "data"}, score)
+
+    monkeypatch.setattr(checkpoints, "save", as_before)
+    run(DIGITS, tmp_path, device="cpu", watch=seen.append, stop=lambda: len(seen) > 1)
+    assert run(DIGITS, tmp_path, device="cpu")[0].state == "finished"

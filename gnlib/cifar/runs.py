@@ -194,7 +194,7 @@ def run(
     Returns:
         the outcome, and the record if the run came to its end.
     Raises:
-        ValueError: the configuration cannot work, or the folder holds a run of another one.
+        ValueError: the configuration cannot work, or the folder holds a run of another one, or on other data.
         DataError: the data cannot be had.
         OutOfMemoryError: a batch does not fit.
     """

@@ -25,6 +25,7 @@ from torch.nn import functional
 from gnlib.cifar import checkpoints
 from gnlib.cifar.data import Dataset, Split, batches, standardize
 from gnlib.grouping import divisors, one_of
+from gnlib.records import short_fingerprint
 
 CHECK = 16  # steps between two looks at the loss: each look makes the program wait for a GPU
 PATIENCE = 5.0  # seconds after which to look all the same, so that one can see a slow run move
@@ -151,7 +152,7 @@ def train(
         finished and saved. "diverged": the loss was no number any more; the message says at which step, and where.
     Raises:
         OutOfMemoryError: a batch does not fit into the device's memory.
-        ValueError: the batch is larger than the training split.
+        ValueError: the batch is larger than the training split, or ``folder`` holds a run on other data.
     """
     run = _Run(model, dataset, recipe, seed, torch.device(device))
     run.take_up(checkpoints.load(folder))
@@ -165,25 +166,20 @@ def train(
                 run.take_step(images, labels)
                 if asked or run.is_due():
                     if not run.loss.isfinite():
-                        return run.outcome("diverged", run.where_it_diverged())
+                        return run.diverged()
                     run.remember()
                     watch(run.progress())
                     asked.yes = asked.yes or stop()
                     if asked and not run.at_epoch_end:
                         run.save(folder)
-                        return run.outcome("stopped", f"Stopped after step {run.step:,} of {run.steps:,}.")
+                        return run.stopped()
             run.clock.stop()
             run.end_epoch()
             run.save(folder)
             watch(run.progress())
             if asked and run.epoch < recipe.epochs:
-                return run.outcome("stopped", f"Stopped after epoch {run.epoch} of {recipe.epochs}.")
-    loss, accuracy = run.evaluate(dataset.test)
-    if not math.isfinite(loss):  # the last step may spoil the weights, or a layer its running statistics
-        return run.outcome(
-            "diverged", f"Diverged by step {run.step:,}: the loss of the test images is no number. {ADVICE}"
-        )
-    return run.outcome("finished", f"Finished {recipe.epochs} epochs.", test_loss=loss, test_accuracy=accuracy)
+                return run.stopped()
+    return run.finished(*run.evaluate(dataset.test))
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -208,13 +204,21 @@ def learning_rate(recipe: Recipe, step: int, steps_an_epoch: int) -> float:
     Source: Goyal et al. 2017 (arXiv:1706.02677) for the growth with the batch; Loshchilov & Hutter 2017
     (arXiv:1608.03983) for the cosine.
     """
-    peak = recipe.lr * (recipe.batch_size / recipe.lr_images if recipe.lr_images else 1)
-    warmup, steps = recipe.warmup * steps_an_epoch, recipe.epochs * steps_an_epoch
+    peak = recipe.lr
+    if recipe.lr_images:
+        peak *= recipe.batch_size / recipe.lr_images
+    warmup = recipe.warmup * steps_an_epoch
     if step < warmup:
         return peak * (step + 1) / (warmup + 1)
+    steps = recipe.epochs * steps_an_epoch
     left = (steps - step) / (steps - warmup)  # of the way down: 1 at its start
-    falls = {"cosine": (1 - math.cos(math.pi * left)) / 2, "linear": left, "constant": 1.0}
-    return peak * falls[recipe.schedule]
+    match recipe.schedule:
+        case "cosine":
+            return peak * (1 - math.cos(math.pi * left)) / 2
+        case "linear":
+            return peak * left
+        case _:
+            return peak
 
 
 class _Run:
@@ -372,14 +376,34 @@ class _Run:
             steps * self.recipe.batch_size / max(seconds, 1e-9), self.clock.seconds, self.history, ended,
         )  # fmt: skip
 
-    def outcome(self, state: Literal["finished", "stopped", "diverged"], message: str, **test: float) -> Outcome:
+    def stopped(self) -> Outcome:
+        where = f"step {self.step:,} of {self.steps:,}"
+        if self.at_epoch_end:
+            where = f"epoch {self.epoch} of {self.recipe.epochs}"
+        return self._outcome("stopped", f"Stopped after {where}.")
+
+    def diverged(self) -> Outcome:
+        return self._outcome("diverged", self.where_it_diverged())
+
+    def finished(self, loss: float, accuracy: float) -> Outcome:
+        """End the run with what the test images say."""
+        if math.isfinite(loss):
+            message = f"Finished {self.recipe.epochs} epochs."
+            return self._outcome("finished", message, test_loss=loss, test_accuracy=accuracy)
+        # the last step may spoil the weights, or a layer its running statistics
+        message = f"Diverged by step {self.step:,}: the loss of the test images is no number. {ADVICE}"
+        return self._outcome("diverged", message)
+
+    def _outcome(self, state: Literal["finished", "stopped", "diverged"], message: str, **test: float) -> Outcome:
         self.clock.stop()
         return Outcome(state, message, self.step, self.history, self.clock.seconds, **test)
 
     # ---------------------------------------------------------------------------------------------- nothing is lost
 
     def save(self, folder: Path) -> None:
-        trainer = {**self._trainer(), "history": self.history, "seconds": self.clock.seconds}
+        trainer = {
+            **self._trainer(), "history": self.history, "seconds": self.clock.seconds, "data": _identity(self.data),
+        }  # fmt: skip
         score = self.history[-1].get("held_out_accuracy", self.epoch) if self.history else 0.0
         checkpoints.save(folder, self.step, self.model, trainer, score)
 
@@ -387,6 +411,13 @@ class _Run:
         """Go on from a checkpoint, if there is one."""
         if checkpoint is None:
             return
+        here = _identity(self.data)
+        began = checkpoint.trainer.get("data", here)  # older checkpoints do not say it
+        if began != here:
+            raise ValueError(
+                f"a run goes on with the data that it began with: got {_images_of(here)}, and the checkpoint of step "
+                f"{checkpoint.step:,} began with {_images_of(began)}; those data, or another folder, would do"
+            )
         self._restore(checkpoint.weights, checkpoint.trainer)
         self.history = checkpoint.trainer["history"]
         self.clock.seconds = checkpoint.trainer["seconds"]
@@ -533,6 +564,19 @@ def _asked_to_stop() -> Iterator[_Asked]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _identity(dataset: Dataset) -> dict[str, Any]:
+    """Return what tells data apart: the fingerprint is the whole set's, so the sizes of what is cut from it belong."""
+    return {
+        "fingerprint": dataset.fingerprint,
+        "images": [len(split.labels) for split in (dataset.train, dataset.held_out)],
+    }
+
+
+def _images_of(identity: dict[str, Any]) -> str:
+    train, held_out = identity["images"]
+    return f"{train:,} and {held_out:,} held-out images of {short_fingerprint(identity['fingerprint'])}"
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
