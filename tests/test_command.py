@@ -16,6 +16,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 
 from gnlib import records
 from gnlib.cifar import command, data, doctor, experiments, models, norms, options, progress, runs
@@ -404,6 +405,28 @@ def test_warnings_are_a_line_each_on_stderr(monkeypatch: pytest.MonkeyPatch, cap
     assert capsys.readouterr().err == "Warning: Step 3 was not saved.\nand then this\n"
 
 
+@pytest.mark.parametrize(
+    ("given", "slow"),
+    [
+        ([], True),
+        (["--model", "vgg"], True),
+        (["--model", "resnet8"], False),
+        (["--train-images", "2000"], False),
+        (["--data", "digits"], False),
+    ],
+)
+def test_who_trains_a_large_network_on_a_cpu_is_told_of_a_small_one(given, slow, no_data, capsys) -> None:
+    told = "on a CPU this takes hours; --model resnet8 --train-images 2000 takes minutes"
+    assert command.main(["train", "--device", "cpu", "--dry-run", *given]) == 0
+    assert (f"time           {told}\n" in capsys.readouterr().out) == slow
+    assert command.main(["train", "--device", "cpu", "--dry-run", "--json", *given]) == 0
+    assert json.loads(capsys.readouterr().out)["advice"] == (told if slow else None)
+
+
+def test_on_a_gpu_no_hours_are_foretold() -> None:
+    assert "hours" not in str(command.Plan(Config.of(), torch.device("cuda"), Path("here")))
+
+
 # -------------------------------------------------------------------------------------------------------------- resume
 
 
@@ -459,6 +482,7 @@ def test_a_sweep_is_stopped_goes_on_and_is_reported(tiny: None, capsys) -> None:
     assert command.main(["sweep", "tiny", "--device", "cpu", "--seconds", "0"]) == 3
     told = capsys.readouterr().out
     assert told == (
+        "tiny: 2 runs, 0 of them recorded before\n"
         "Stopped: 0 runs made, 0 recorded before, 2 left; results/tiny.jsonl. "
         "To go on: python -m gnlib sweep tiny --device cpu --seconds 0\n"
     )
@@ -467,8 +491,10 @@ def test_a_sweep_is_stopped_goes_on_and_is_reported(tiny: None, capsys) -> None:
     assert "argument --seconds: must be a number from 0 on: got 'nan'" in capsys.readouterr().err
     assert command.main(["sweep", "tiny", "--device", "cpu"]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[:2] for line in told[:2]] == [["1/2", "batch"], ["2/2", "group:4"]]
-    assert told[2] == "2 runs made, 0 recorded before, 0 left; results/tiny.jsonl"
+    assert told[0] == "tiny: 2 runs, 0 of them recorded before"
+    assert [told[1], told[3]] == ["1/2  batch  begins", "2/2  group:4  begins"]  # in a log file, of which this is one
+    assert [line.split("  ")[:2] for line in (told[2], told[4])] == [["1/2", "batch"], ["2/2", "group:4"]]
+    assert told[5] == "2 runs made, 0 recorded before, 0 left; results/tiny.jsonl"
     assert command.main(["sweep", "tiny", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["state"], answer["finished"], answer["recorded"], answer["left"]) == ("finished", 0, 2, 0)

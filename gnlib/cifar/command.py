@@ -40,6 +40,9 @@ from gnlib.cifar.options import (
 from gnlib.cifar.runs import Config
 from gnlib.cifar.training import Outcome, OutOfMemoryError, Watch
 
+LARGE = 1_000_000  # parameters; more are slow on a CPU
+MANY = 100_000  # images over all epochs; with a large network, hours on a CPU
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code.
@@ -248,6 +251,8 @@ class Plan:
         with torch.device("meta"):
             model = runs.build(config, runs.SHAPES[config.data][0], 10)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        slow = device.type == "cpu" and self.parameters > LARGE and self.train * recipe.epochs > MANY
+        self.advice = "on a CPU this takes hours; --model resnet8 --train-images 2000 takes minutes" if slow else None
         self.peak = recipe.lr * (recipe.batch_size / recipe.lr_images if recipe.lr_images else 1)
 
     def facts(self) -> dict[str, Any]:
@@ -263,6 +268,7 @@ class Plan:
             "steps_an_epoch": self.steps_an_epoch,
             "peak_lr": self.peak,
             "device": str(self.device),
+            "advice": self.advice,
         }
 
     def __str__(self) -> str:
@@ -280,9 +286,10 @@ class Plan:
             f"{self.steps_an_epoch:,}, {_count(recipe.batch_size, 'image')} a step{parts}",
             "learning rate": f"{self.peak:.4g}, {rise}{fall}; {recipe.optimizer}",
             "device": f"{self.device}, {recipe.precision}",
+            "time": self.advice,
             "folder": str(self.folder),
         }
-        return "\n".join(f"{name:14} {value}" for name, value in rows.items())
+        return "\n".join(f"{name:14} {value}" for name, value in rows.items() if value)
 
 
 def _images(config: Config) -> tuple[int, int, int]:
@@ -304,11 +311,17 @@ def _sweep(options: argparse.Namespace) -> int:
         return _list_cells(options, cells)
     names = _labels(cells)
     out = sys.stderr if options.json else sys.stdout
+    if not options.quiet:
+        known = _recorded(options.results, options.name)
+        there = sum(records.key(options.name, cell.flat()) in known for cell in cells)
+        print(f"{options.name}: {_count(len(cells), 'run')}, {there:,} of them recorded before", file=out, flush=True)
     with contextlib.ExitStack() as stack:
 
         def watch(config: Config, number: int, of: int) -> Watch:
             if options.quiet:
                 return lambda progress: None
+            if not out.isatty():  # where no bar is to be seen
+                print(f"{number:>{len(str(of))}}/{of}  {names[number - 1]}  begins", file=out, flush=True)
             return stack.enter_context(progress.shown(out, f"{number}/{of} {names[number - 1]}", epochs=False))
 
         def done(record: records.Record, number: int, of: int) -> None:
