@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import logging
 import os
 import signal
@@ -469,3 +471,50 @@ def test_without_a_held_out_split_nothing_is_said_of_it(tmp_path):
     outcome = train(network(), everything, replace(RECIPE, epochs=1), folder=Path(tmp_path))
     assert "held_out_accuracy" not in outcome.history[0]
     assert outcome.test_accuracy > 0.5
+
+
+def test_the_moment_that_is_kept_is_not_changed_by_the_steps_after_a_return_to_it(digits):
+    run = training._Run(network(), digits, RECIPE, 0, torch.device("cpu"))
+    batches = run.batches()
+    run.take_step(*next(batches))
+    run.remember()
+    weights, trainer = copy.deepcopy(run.moment)
+    run._restore(*run.moment)
+    run.take_step(*next(batches))
+    assert all(torch.equal(run.moment[0][name], value) for name, value in weights.items())
+    assert torch.equal(run.moment[1]["loss"], trainer["loss"])
+    now, then = (of["optimizer"]["state"] for of in (run.moment[1], trainer))
+    assert all(torch.equal(now[key]["momentum_buffer"], then[key]["momentum_buffer"]) for key in then)
+
+
+def test_where_not_even_one_image_can_be_evaluated_it_says_so_as_in_training(digits):
+    run = training._Run(Hungry(0), digits, RECIPE, 0, torch.device("cpu"))
+    with pytest.raises(OutOfMemoryError, match="Not one image fits into the memory of cpu; a smaller model would"):
+        run.evaluate(digits.test)
+
+
+def test_a_signal_whose_handler_python_does_not_know_is_left_alone(monkeypatch):
+    taken, install = [], signal.signal
+
+    def of_c(number, handler):  # as where a program that embeds Python has set the handler
+        if number != signal.SIGTERM:
+            return install(number, handler)
+        taken.append(number)
+        if handler is None:
+            raise TypeError("signal handler must be signal.SIG_IGN, signal.SIG_DFL, or a callable object")
+        return None
+
+    known = signal.getsignal
+    monkeypatch.setattr(signal, "signal", of_c)
+    monkeypatch.setattr(signal, "getsignal", lambda number: None if number == signal.SIGTERM else known(number))
+    with training._asked_to_stop() as asked:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert asked
+    assert not taken
+
+
+def test_a_stop_within_an_epoch_is_never_the_best_checkpoint(digits, tmp_path):
+    train(network(), digits, RECIPE, folder=tmp_path, **stop_at(32))
+    scores = [json.loads((tmp_path / f"step-{n:08}" / "manifest.json").read_text())["score"] for n in (20, 32)]
+    assert 0 < scores[0] <= 1
+    assert scores[1] == float("-inf")

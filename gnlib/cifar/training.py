@@ -275,7 +275,6 @@ class _Run:
             self.try_gradients(images.chunk(parts)[0], labels.chunk(parts)[0])
             self.optimizer.zero_grad(set_to_none=True)
         self._restore(*self.moment)  # a forward pass moves the running statistics
-        self.remember()  # what was restored is the moment itself, and the steps will change it
 
     def _begin_epoch(self) -> None:
         self.loss = torch.zeros((), device=self.device)  # sums over the steps of this epoch
@@ -335,8 +334,10 @@ class _Run:
         try:
             return self._evaluate(split)
         except RuntimeError as error:
-            if not _out_of_memory(error) or self.at_once == 1:
+            if not _out_of_memory(error):
                 raise
+            if self.at_once == 1:
+                raise OutOfMemoryError(self._nothing_fits()) from None
         self.at_once //= 2
         return self.evaluate(split)
 
@@ -404,7 +405,8 @@ class _Run:
         trainer = {
             **self._trainer(), "history": self.history, "seconds": self.clock.seconds, "data": _identity(self.data),
         }  # fmt: skip
-        score = self.history[-1].get("held_out_accuracy", self.epoch) if self.history else 0.0
+        # within an epoch the last accuracy is that of other weights
+        score = self.history[-1].get("held_out_accuracy", self.epoch) if self.at_epoch_end else -math.inf
         checkpoints.save(folder, self.step, self.model, trainer, score)
 
     def take_up(self, checkpoint: checkpoints.Checkpoint | None) -> None:
@@ -434,6 +436,7 @@ class _Run:
         }
 
     def _restore(self, weights: dict[str, Tensor], trainer: dict[str, Any]) -> None:
+        trainer = copy.deepcopy(trainer)  # the optimizer and the sums would change what they were given in place
         self.model.load_state_dict(weights)
         self.optimizer.load_state_dict(trainer["optimizer"])
         self.scaler.load_state_dict(trainer["scaler"])
@@ -482,6 +485,9 @@ class _Run:
                 hook.remove()
             self._restore(*self.moment)
 
+    def _nothing_fits(self) -> str:
+        return f"Not one image fits into the memory of {self.device}; a smaller model would."
+
     def say_what_fits(self, images: Tensor, labels: Tensor) -> NoReturn:
         """Halve the batch until it fits, then say so."""
         tried = fits = len(labels)
@@ -497,7 +503,7 @@ class _Run:
                 if not _out_of_memory(error):
                     raise
         else:
-            raise OutOfMemoryError(f"Not one image fits into the memory of {self.device}; a smaller model would.")
+            raise OutOfMemoryError(self._nothing_fits())
         batch = self.recipe.batch_size
         parts = next(k for k in divisors(batch) if batch // k <= fits)
         raise OutOfMemoryError(
@@ -558,7 +564,9 @@ def _asked_to_stop() -> Iterator[_Asked]:
             raise KeyboardInterrupt
         asked.yes = True
 
-    before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM)}
+    # a handler that was not set from Python, and so is None, could not be put back
+    ours = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not None]
+    before = {number: signal.signal(number, wish) for number in ours}
     try:
         yield asked
     finally:
