@@ -6,6 +6,7 @@ measures appends; chapters, figures and reports read, and no number is typed by 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -230,7 +231,12 @@ class Record:
         Raises:
             ValueError: the line is no JSON object, or breaks the schema.
         """
-        record = json.loads(line)
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            raise
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits; brackets as deep
+            raise ValueError(f"a record must be JSON that Python can read: {error}") from None
         if not isinstance(record, dict):
             raise ValueError(f"a record must be a JSON object: got {_short(record)}")
         validate(record)
@@ -298,14 +304,17 @@ def read(path: Path | str) -> list[Record]:
         if not line.strip():
             continue
         try:
-            json.loads(line)
-        except ValueError:  # of a torn line, and of a torn character
+            with contextlib.suppress(RecursionError):
+                json.loads(line)
+        except (json.JSONDecodeError, UnicodeDecodeError):  # of a torn line, and of a torn character
             warnings.warn(
                 f"{path}, line {number}: cut short, as by a crash, and left out; its run has to be made again",
                 TornLine,
                 stacklevel=2,
             )
             continue
+        except ValueError:
+            pass  # a number of thousands of digits, which is refused below
         try:
             found.append(Record.from_json(line.decode()))
         except ValueError as error:

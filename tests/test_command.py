@@ -450,6 +450,16 @@ def test_resume_takes_the_newest_unfinished_run_that_nobody_is_at_work_on(capsys
         assert "there is none: name a run's folder, or begin one with python -m gnlib train" in capsys.readouterr().err
 
 
+def test_a_run_that_another_process_deletes_meanwhile_is_passed_over(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    unfinished("runs/here", 600)
+    found = Path.glob
+    gone = Path("runs/gone/run.json")
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [gone] * (str(self) == "runs") + [*found(self, pattern)])
+    assert command.main(["resume", "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["folder"] == "runs/here"
+    assert not gone.parent.exists()
+
+
 def test_a_finished_run_is_not_run_again(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     assert command.main([*SHORT, "--folder", "done", "--quiet"]) == 0
     first = capsys.readouterr().out.partition(": held out")[2]

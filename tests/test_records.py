@@ -212,6 +212,20 @@ def test_a_whole_line_that_breaks_the_schema_is_an_error_with_its_place(tmp_path
         read(file)
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["[" * 100_000, json.dumps(changed("schema", 1)).replace("{", '{"a": ' + "9" * 5000 + ", ", 1)],
+    ids=["too deep", "too many digits"],
+)
+def test_a_line_that_python_will_not_read_is_an_error_with_its_place(tmp_path, line):
+    file = tmp_path / "origin.jsonl"
+    append(file, training())
+    with file.open("a") as out:
+        out.write(line + "\n")
+    with pytest.raises(ValueError, match=r"origin.jsonl, line 2: a record must be JSON that Python can read"):
+        read(file)
+
+
 def test_one_record_is_one_write(tmp_path, monkeypatch):
     lengths, write, synced = [], os.write, []
     monkeypatch.setattr(records.os, "write", lambda file, line: lengths.append(len(line)) or write(file, line))

@@ -249,6 +249,8 @@ def test_a_run_stays_its_experiments_whoever_goes_on_with_it(tmp_path):
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="device must be auto, cpu, or a GPU that is here: got 'qpu'"):
         pick_device("qpu")
+    with pytest.raises(ValueError, match=r"got 'meta' \(only cpu, cuda and mps are trained on\)"):
+        pick_device("meta")  # torch has it, and it computes nothing
     assert pick_device("cpu") == torch.device("cpu")
     assert best_precision(torch.device("cpu")) == "float32"
 

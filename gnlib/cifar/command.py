@@ -215,11 +215,11 @@ def _free_folder(config: Config) -> Path:
 
 
 def _newest_unfinished() -> Path:
-    def age(folder: Path) -> float:
-        return max(path.stat().st_mtime for path in (folder / "run.json", *folder.glob("checkpoints")))
-
-    waiting = [file.parent for file in RUNS.glob("*/run.json") if not (file.parent / "record.json").exists()]
-    for folder in sorted(waiting, key=age, reverse=True):
+    ages = {}
+    for folder in [file.parent for file in RUNS.glob("*/run.json") if not (file.parent / "record.json").exists()]:
+        with contextlib.suppress(FileNotFoundError):  # another process, such as a sweep, has just deleted it
+            ages[folder] = max(path.stat().st_mtime for path in (folder / "run.json", *folder.glob("checkpoints")))
+    for folder in sorted(ages, key=ages.__getitem__, reverse=True):
         with runs.alone(folder) as alone:
             if alone:
                 return folder

@@ -117,6 +117,8 @@ def pick_device(wish: str = "auto") -> torch.device:
         wish = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(wish)
+        if device.type not in ("cpu", "cuda", "mps"):
+            raise NotImplementedError("only cpu, cuda and mps are trained on")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(f"device must be auto, cpu, or a GPU that is here: got {wish!r} ({error})") from None
