@@ -345,6 +345,39 @@ def trickle(server: Server) -> Callable[[Request], None]:
     return behaviour
 
 
+def drips(server: Server, head: bytes, drop: bytes) -> Callable[[Request], None]:
+    """Send the beginning of an answer, then a drop ten times a second: no receive is ever silent."""
+
+    def behaviour(request: Request) -> None:
+        request.wfile.write(head)
+        while not server.over.wait(0.1):
+            request.wfile.write(drop)
+
+    return behaviour
+
+
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\x1f\x8b\r\n", b"0"),
+    ],
+    ids=["headers", "the first chunk's size", "the next chunk's size"],
+)
+def test_a_server_that_drips_is_left_for_the_next(server, folder, head, drop):
+    begun = time.monotonic()
+    message = refused(folder, server.serve("drips", drips(server, head, drop)), stall=0.3, limit=4)
+    assert "/drips: trickled: nothing whole came in 0.6 s" in message
+    assert time.monotonic() - begun < 3
+    get(folder, server.serve("a", sends()))
+    assert not [
+        thread
+        for thread in threading.enumerate()
+        if isinstance(thread, threading.Timer) and not thread.finished.is_set()
+    ]
+
+
 def test_a_slow_server_that_moves_may_go_on_until_the_limit_and_the_next_run_after_it(server, folder):
     slow = server.serve("slow", sends(cut=10, then=trickle(server)))
     message = refused(folder, slow, server.serve("never", sends()), stall=0.1, limit=0.5)

@@ -14,9 +14,11 @@ import http.client
 import io
 import os
 import shutil
+import socket
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -194,14 +196,89 @@ def _require_http(address: str) -> None:
         raise _SourceError(f"only http and https are followed: got {address[:200]}")
 
 
-def _opener() -> urllib.request.OpenerDirector:
+class _Watchdog:
+    """Cuts a connection on which nothing whole comes for too long.
+
+    A socket's own time limit begins anew with every byte, so that one byte now and then, in the headers or in a chunk's
+    size, would keep a read waiting for ever.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.bitten = self.over = False
+        self.socket: socket.socket | None = None
+        self.lock = threading.Lock()
+        self.feed()
+
+    def __enter__(self) -> _Watchdog:
+        self._look()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.over = True
+            self.timer.cancel()
+
+    def feed(self) -> None:
+        """Take note that something whole came."""
+        self.until = time.monotonic() + self.seconds
+
+    def watch(self, connection: socket.socket) -> None:
+        """Watch this connection from now on; with a redirect it is another one."""
+        with self.lock:
+            self.socket = connection
+            if self.bitten:
+                self._cut()
+
+    def check(self) -> None:
+        """Refuse what a connection gave that was cut: it may look like an answer that ended early."""
+        if self.bitten:
+            raise _SourceError(f"trickled: nothing whole came in {self.seconds:g} s")
+
+    def _look(self) -> None:
+        with self.lock:
+            if self.over:
+                return
+            left = self.until - time.monotonic()
+            if left > 0:
+                self.timer = threading.Timer(left, self._look)
+                self.timer.daemon = True
+                self.timer.start()
+            else:
+                self.bitten = True
+                self._cut()
+
+    def _cut(self) -> None:
+        if self.socket is not None:
+            with contextlib.suppress(OSError):  # the other side was faster
+                # the plain socket's: that of TLS would say goodbye first, while another thread reads
+                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+
+
+def _watched(kind: type[urllib.request.AbstractHTTPHandler], dog: _Watchdog) -> urllib.request.AbstractHTTPHandler:
+    """Make a handler whose connections are shown to the watchdog."""
+
+    class Watched(kind):  # type: ignore[misc, valid-type]
+        def do_open(self, http_class: Any, req: urllib.request.Request, **settings: Any) -> http.client.HTTPResponse:
+            class Connection(http_class):  # type: ignore[misc]
+                def connect(self) -> None:
+                    super().connect()
+                    dog.watch(self.sock)
+
+            answer: http.client.HTTPResponse = super().do_open(Connection, req, **settings)
+            return answer
+
+    return Watched()
+
+
+def _opener(dog: _Watchdog) -> urllib.request.OpenerDirector:
     # by hand, since build_opener adds the handlers of file:, ftp: and data:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,
         urllib.request.UnknownHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
+        lambda: _watched(urllib.request.HTTPHandler, dog),
+        lambda: _watched(urllib.request.HTTPSHandler, dog),
         urllib.request.HTTPDefaultErrorHandler,
         urllib.request.HTTPErrorProcessor,
         _Redirects,
@@ -249,8 +326,10 @@ class _Download:
         if have >= self.archive.size:
             return
         with contextlib.ExitStack() as stack:
-            with _network(self.stall):
-                answer = stack.enter_context(_ask(source, have, self.stall))
+            # twice, so that a silent server meets its socket's limit first
+            dog = stack.enter_context(_Watchdog(2 * self.stall))
+            with _network(self.stall, dog):
+                answer = stack.enter_context(_ask(source, have, self.stall, dog))
                 start = _start(answer, have, self.archive)
                 first = b"" if start else answer.read(2)
                 if not start and first != b"\x1f\x8b":
@@ -258,11 +337,11 @@ class _Download:
             stack.enter_context(_refusing(self.part))
             file = stack.enter_context(self.part.open("r+b" if start else "wb"))
             file.seek(start)
-            self._copy(answer, file, first, start)
+            self._copy(answer, dog, file, first, start)
             file.flush()
             os.fsync(file.fileno())
 
-    def _copy(self, answer: http.client.HTTPResponse, file: IO[bytes], piece: bytes, have: int) -> None:
+    def _copy(self, answer: http.client.HTTPResponse, dog: _Watchdog, file: IO[bytes], piece: bytes, have: int) -> None:
         size, since, came = self.archive.size, time.monotonic(), 0
         while True:
             if have + len(piece) > size:
@@ -277,7 +356,8 @@ class _Download:
                 if came < SLOWEST * self.stall:
                     raise _SourceError(f"stalled: {came:,} bytes in {now - since:.0f} s")
                 since, came = now, 0
-            with _network(self.stall):
+            dog.feed()
+            with _network(self.stall, dog):
                 # what one receive brings: read() would wait for all of it, past every limit
                 piece = answer.read1(PIECE)
             if not piece:
@@ -287,32 +367,37 @@ class _Download:
 
 
 @contextlib.contextmanager
-def _network(stall: float) -> Iterator[None]:
+def _network(stall: float, dog: _Watchdog) -> Iterator[None]:
     """Turn what goes wrong on the way to a server, and not on our disk, into an error of that source."""
     try:
         yield
+        dog.check()
+    except _SourceError:
+        dog.check()
+        raise
     except urllib.error.HTTPError as error:
         with error:
             raise _SourceError(f"HTTP status {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
+        dog.check()
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, TimeoutError):
             raise _SourceError(f"silent for {stall:g} s") from error
         raise _SourceError(str(reason) or type(reason).__name__) from error
 
 
-def _ask(source: str, have: int, stall: float) -> http.client.HTTPResponse:
+def _ask(source: str, have: int, stall: float, dog: _Watchdog) -> http.client.HTTPResponse:
     """Open an address, asking for what comes after the bytes we have."""
     _require_http(source)
     headers = {"User-Agent": "gnlib", "Accept-Encoding": "identity"}
     request = urllib.request.Request(source, headers=headers | ({"Range": f"bytes={have}-"} if have else {}))
     try:
-        answer: http.client.HTTPResponse = _opener().open(request, timeout=stall)
+        answer: http.client.HTTPResponse = _opener(dog).open(request, timeout=stall)
     except urllib.error.HTTPError as error:
         if not have or error.code != 416:
             raise
         error.close()
-        return _ask(source, 0, stall)  # this server has no such range: from the start
+        return _ask(source, 0, stall, dog)  # this server has no such range: from the start
     return answer
 
 
