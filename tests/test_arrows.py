@@ -40,7 +40,10 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "gnlib.cifar.data": ({"gnlib.cifar.archive"}, {"torch", "numpy", "sklearn"}),
     "gnlib.cifar.models": (set(), {"torch"}),
     "gnlib.cifar.checkpoints": (set(), {"torch", "safetensors"}),
-    "gnlib.cifar.training": ({"gnlib.grouping", "gnlib.cifar.checkpoints", "gnlib.cifar.data"}, {"torch"}),
+    "gnlib.cifar.training": (
+        {"gnlib.grouping", "gnlib.records", "gnlib.cifar.checkpoints", "gnlib.cifar.data"},
+        {"torch"},
+    ),
     "gnlib.cifar.norms": ({"gnlib.grouping", "gnlib.layers", "gnlib.cifar.models"}, {"torch"}),
     "gnlib.cifar.runs": (
         {

@@ -33,7 +33,8 @@ class VGG(nn.Module):
         layers: list[nn.Module] = []
         for stage in self.STAGES:
             for width in stage:
-                layers += [nn.Conv2d(channels, width, 3, padding=1), norm(width), nn.ReLU(inplace=True)]
+                layers.append(nn.Conv2d(channels, width, 3, padding=1))
+                layers += [norm(width), nn.ReLU(inplace=True)]
                 channels = width
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)

@@ -219,7 +219,7 @@ class Comparison:
         body = "".join(
             f"<tr>{''.join(f'<td>{html.escape(str(value))}</td>' for value in row.values())}</tr>" for row in self.rows
         )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"<table class='dataframe'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 # -------------------------------------------------------------------------------------------------------- the display
@@ -294,7 +294,7 @@ def _picture(histories: Mapping[str, Sequence[Mapping[str, float]]], epochs: int
         f"{name}: {_last(history)}" for name, history in histories.items()
     )
     content = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": told}
-    return content, {"image/png": {"width": 800, "height": 300, "alt": told}}
+    return content, {"image/png": {"width": 800, "alt": told}}  # a height too would squeeze it on a phone
 
 
 def _last(history: Sequence[Mapping[str, float]]) -> str:

@@ -40,6 +40,7 @@ TITLES = {
     "seconds": "training time (s)",
     "norm": "norm",
     "batch_size": "batch size",
+    "train_images": "training images",
 }
 COLUMNS = ("held_out_accuracy", "test_accuracy", "train_loss", "seconds")
 LEGEND = "a ± b (n): mean and Student's 95 % interval of n runs that differ in their seed; one run has no interval."
