@@ -330,8 +330,9 @@ def test_the_description_lists_the_schemas_fields_and_no_others():
 
 def test_the_records_travel_in_the_wheel_and_are_found_there(tmp_path):
     checkout = tmp_path / "checkout"
-    (checkout / "gnlib").mkdir(parents=True)
-    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-CC-BY-4.0"):
+    for folder in ("gnlib", "tools"):
+        (checkout / folder).mkdir(parents=True)
+    for name in ("pyproject.toml", "tools/hatch_build.py", "README.md", "LICENSE", "LICENSE-CC-BY-4.0"):
         (checkout / name).write_bytes((ROOT / name).read_bytes())
     (checkout / "gnlib/__init__.py").touch()
     (checkout / "gnlib/records.py").write_bytes(Path(records.__file__).read_bytes())
@@ -528,3 +529,14 @@ def test_no_check_changes_what_it_checks():
     before = copy.deepcopy(whole)
     records.validate(whole)
     assert whole == before
+
+
+@pytest.mark.parametrize(("kind", "there"), [("standard", True), ("editable", False)])
+def test_the_wheel_carries_the_records_and_an_editable_install_leaves_them_where_they_are(tmp_path, kind, there):
+    """A second folder gnlib in site-packages would stand before the real one."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", f"wheel:{kind}", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert ("gnlib/results/batch-size.jsonl" in names) is there
+    assert any(name.startswith("gnlib/") for name in names) is there

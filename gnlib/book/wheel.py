@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FRONT_END = "gnlib/widgets/static"
-DESCRIBED_BY = ("pyproject.toml", "README.md", "LICENSE")
+DESCRIBED_BY = ("pyproject.toml", "tools/hatch_build.py", "README.md", "LICENSE")
 
 
 def build(root: Path, target: Path) -> Path:
