@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from gnlib.records import Cell, Record, cell, describe, norm_name, separate
+from gnlib.records import Cell, Record, cell, describe, norm_name, one_setting, separate
 
 History = Sequence[Mapping[str, float | None]]  # one dict an epoch
 AXES_LABELS = {
@@ -76,7 +76,7 @@ def accuracy_by_batch_size(records: Iterable[Record], ax: Axes, value: str = "he
     Raises:
         ValueError: there are no records, or they differ in more.
     """
-    runs = _one_setting(records, ("norm", "batch_size"))
+    runs = one_setting(records, ("norm", "batch_size"), "a figure")
     points = _points(runs, lambda run: str(run.config["norm"]), lambda run: float(str(run.config["batch_size"])), value)
     _lines(ax, points, value, norm_name)
     ax.set_xlabel("batch size (images a step)")
@@ -118,7 +118,7 @@ def accuracy_by_values(
         first = str(run.config["norm"]).partition(":")[0]
         return "group" if first == "groups-of" else first
 
-    runs = [run for run in _one_setting(records, ("norm", "batch_size")) if run.config["norm"] != "none"]
+    runs = [run for run in one_setting(records, ("norm", "batch_size"), "a figure") if run.config["norm"] != "none"]
     points = _points(runs, family, values or given, value)
     _lines(ax, points, value, FAMILIES.get)
     ax.set_xlabel("values per statistic")
@@ -148,7 +148,7 @@ def accuracy_by_groups(records: Iterable[Record], axes: Sequence[Axes], value: s
     Raises:
         ValueError: there are no records, or they differ in more.
     """
-    runs = _one_setting(records, ("norm",))
+    runs = one_setting(records, ("norm",), "a figure")
     by_norm: dict[str, list[Record]] = {}
     for run in runs:
         by_norm.setdefault(str(run.config["norm"]), []).append(run)
@@ -281,19 +281,6 @@ def time_to_accuracy(records: Iterable[Record], ax: Axes, targets: Sequence[floa
 
 
 # ---------------------------------------------------------------------------------------------------------- the parts
-
-
-def _one_setting(records: Iterable[Record], axes: Sequence[str]) -> list[Record]:
-    settings = separate(records, axes)
-    if not settings:
-        raise ValueError("there are no records to draw")
-    if len(settings) > 1:
-        headlines = "; ".join(setting.headline for setting in settings)
-        raise ValueError(
-            f"a figure shows one setting, and these records are of {len(settings)}: {headlines}; "
-            f"draw one of gnlib.records.separate(records, {tuple(axes)!r})"
-        )
-    return settings[0].records
 
 
 Points = Mapping[str, Sequence[tuple[float, Cell]]]  # of each series: x and what the runs there say, by ascending x

@@ -477,6 +477,28 @@ def separate(records: Iterable[Record], axes: Sequence[str]) -> list[Setting]:
     return sorted(settings, key=lambda setting: -len(setting.records))
 
 
+def one_setting(records: Iterable[Record], axes: Sequence[str], shown: str) -> list[Record]:
+    """Return records that may stand together, the last of each repeated run.
+
+    Args:
+        records: which differ in ``axes`` and the seed only.
+        axes: fields of the config that are shown.
+        shown: what they are for, in the error: "a figure", "a table".
+    Raises:
+        ValueError: there are none, or they differ in more; names in what.
+    """
+    settings = separate(records, axes)
+    if not settings:
+        raise ValueError(f"there are no records to show in {shown}")
+    if len(settings) > 1:
+        headlines = "; ".join(setting.headline for setting in settings)
+        raise ValueError(
+            f"{shown} shows one setting, and these records are of {len(settings)}: {headlines}; "
+            f"take one of gnlib.records.separate(records, {tuple(axes)!r})"
+        )
+    return settings[0].records
+
+
 def describe(differs: Mapping[str, Scalar]) -> str:
     """Write fields of a config for people: "epochs = 10, train_images = all, device = cpu"."""
     return ", ".join(f"{name} = {_value(name, value)}" for name, value in differs.items())

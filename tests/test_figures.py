@@ -137,10 +137,10 @@ def test_another_result_is_drawn_when_asked_for():
 def test_runs_of_two_settings_are_not_drawn_as_one(draw):
     mixed = [training(), training(seed=1, epochs=10)]
     with pytest.raises(
-        ValueError, match=r"these records are of 2: epochs = 2; epochs = 10; draw one of gnlib.records.sep"
+        ValueError, match=r"these records are of 2: epochs = 2; epochs = 10; take one of gnlib.records.sep"
     ):
         draw(mixed, axes()[0])
-    with pytest.raises(ValueError, match="there are no records to draw"):
+    with pytest.raises(ValueError, match="there are no records to show in a figure"):
         draw([], axes()[0])
 
 

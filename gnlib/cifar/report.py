@@ -18,6 +18,7 @@ from gnlib.records import (
     cell,
     describe,
     norm_name,
+    one_setting,
     separate,
     short_fingerprint,
 )
@@ -67,14 +68,14 @@ def table(
     Raises:
         ValueError: there are no records, or they differ in more.
     """
-    return as_text(_by_two(_one_setting(records, (rows, columns)), rows, columns, value))
+    return as_text(_by_two(one_setting(records, (rows, columns), "a table"), rows, columns, value))
 
 
 def markdown(
     records: Iterable[Record], rows: str = "norm", columns: str = "batch_size", value: str = "held_out_accuracy"
 ) -> str:
     """Write one of the results by two fields of the config, as a table in Markdown; see :func:`table`."""
-    return as_markdown(_by_two(_one_setting(records, (rows, columns)), rows, columns, value))
+    return as_markdown(_by_two(one_setting(records, (rows, columns), "a table"), rows, columns, value))
 
 
 def report(experiment: str, records: Iterable[Record], form: str = "text") -> str:
@@ -337,17 +338,6 @@ def _separated(records: Iterable[Record], axes: Sequence[str]) -> list[Setting]:
     if not settings:
         raise ValueError("there are no records to report")
     return settings
-
-
-def _one_setting(records: Iterable[Record], axes: Sequence[str]) -> list[Record]:
-    settings = _separated(records, axes)
-    if len(settings) > 1:
-        headlines = "; ".join(setting.headline for setting in settings)
-        raise ValueError(
-            f"a table shows one setting, and these records are of {len(settings)}: {headlines}; "
-            f"write one of gnlib.records.separate(records, {tuple(axes)!r})"
-        )
-    return settings[0].records
 
 
 def _family(norm: Scalar) -> str:
