@@ -23,7 +23,7 @@ export function ringAt(at, { b, g }) {
  * @param {{
  *   at: Layout, point: Point, picked: [number, number], title: import("preact").ComponentChildren, label: string,
  *   canvas: (element: HTMLCanvasElement | null) => void, rows: Moments, columns: Moments, domain: number,
- *   marks?: {noticed: Uint8Array, factor: (n: number, c: number) => number} | null, words: import("./strings/en.js").Words,
+ *   marks?: {noticed: Uint8Array, factor: (n: number, c: number) => number} | null, words: import("./strings/en/square.js").Words,
  *   names: {samples: string[], channels: string[]}, pictures: string[], spoilt: [number | null, number | null],
  *   controls?: {
  *     onPoint: (point: Point) => void, onSpoil: (sample: number | null, channel: number | null) => void,
@@ -113,7 +113,7 @@ function OwnCut({ at, point: { b, g }, ring: [x, y] }) {
 
 /**
  * Mean ± sd of every row, on the right, and of every column, below: what is cut apart lines up.
- * @param {{at: Layout, rows: Moments, columns: Moments, px: Float64Array, py: Float64Array, domain: number, words: import("./strings/en.js").Words}} props
+ * @param {{at: Layout, rows: Moments, columns: Moments, px: Float64Array, py: Float64Array, domain: number, words: import("./strings/en/square.js").Words}} props
  */
 function Margins({ at, rows, columns, px, py, domain, words }) {
   const half = at.across / 2 - 1, middle = at.right + 20 + at.across / 2;

@@ -1,8 +1,10 @@
 // Lines of code that can be copied.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { shared } from "./strings/index.js";
 
-/** @param {{lines: {library: string, code: string, note?: string}[], words: import("./strings/en.js").Words}} props */
-export function CodeLines({ lines, words }) {
+/** @param {{lines: {library: string, code: string, note?: string}[]}} props */
+export function CodeLines({ lines }) {
+  const words = shared();
   return (
     <dl class="gn-code">
       {lines.map(({ library, code, note }) => (
@@ -12,15 +14,16 @@ export function CodeLines({ lines, words }) {
             <code>{code}</code>
             {note && <small> # {note}</small>}
           </dd>
-          <dd><Copy text={note ? `${code}  # ${note}` : code} label={words.copyLine(library)} words={words} /></dd>
+          <dd><Copy text={note ? `${code}  # ${note}` : code} label={words.copyLine(library)} /></dd>
         </div>
       ))}
     </dl>
   );
 }
 
-/** @param {{text: string, label: string, words: import("./strings/en.js").Words}} props */
-function Copy({ text, label, words }) {
+/** @param {{text: string, label: string}} props */
+function Copy({ text, label }) {
+  const words = shared();
   const [done, setDone] = useState("");
   const timer = useRef(/** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined));
   useEffect(() => () => clearTimeout(timer.current), []);

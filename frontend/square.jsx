@@ -1,26 +1,32 @@
 // The square: the table of cells is the control, the reader cuts it. This module reads the state, computes with
 // moments.js, and hands numbers to the parts that draw.
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import "./figure.css";
 import "./square.css";
 import { BlockTable } from "./block_table.jsx";
 import { CellTable } from "./cell_table.jsx";
+import { Choice } from "./choice.jsx";
 import { CodeLines } from "./code_lines.jsx";
 import { RANGE, line } from "./color_scale.js";
 import { DivisorSlider } from "./divisor_slider.jsx";
 import { paint } from "./feature_maps.js";
-import { address, mount } from "./figure.js";
+import { useAddress } from "./address.js";
+import { mount } from "./figure.js";
+import { Fold } from "./fold.jsx";
 import { name as nameOf, place, usualGroups } from "./grouping.js";
 import { count } from "./histogram.js";
 import { layerCode } from "./layer_code.js";
+import { Lead } from "./lead.jsx";
 import { useTraits, write } from "./model.js";
 import { affine, blockOf, moments, pool, scaled, split, track, untrained } from "./moments.js";
 import { decimals, fixed, scientific, short, whole } from "./numbers.js";
-import { RangeInput } from "./range_input.jsx";
+import { Slider } from "./slider.jsx";
 import { FACTOR, NOTICEABLE, factorOf, whoNotices, whoNoticesAt } from "./spoil.js";
 import { SquareMap } from "./square_map.jsx";
 import { CONTENT, MOST_STEPS, STATE, fromAddress, readState, toAddress } from "./square_state.js";
-import { strings } from "./strings/index.js";
+import { square as en } from "./strings/en/square.js";
+import { language } from "./strings/index.js";
+import { Summary } from "./summary.jsx";
 import { headless, layout, places } from "./table_layout.js";
 import { decode, sheet as sheetOf } from "./tensor.js";
 import { ValueHistogram } from "./value_histogram.jsx";
@@ -51,7 +57,7 @@ function useContent(model) {
 /** @param {{model: Model, name: string, root: HTMLElement}} props */
 function Square({ model, name, root }) {
   useTraits(model, [...STATE, ...CONTENT]);
-  const words = strings().square;
+  const words = language({ en });
   const content = useContent(model);
   const { N, C, S, positions, x, cells, sheet, names, pictures } = content;
   const state = readState(model, content);
@@ -62,17 +68,7 @@ function Square({ model, name, root }) {
 
   // ---- the address
   const first = useRef(state);
-  const addressBar = useRef(/** @type {ReturnType<typeof address> | null} */ (null));
-  useLayoutEffect(() => {
-    addressBar.current = address(name, (said) => set(fromAddress(said, content)));
-    return () => addressBar.current?.close();
-  }, []);
-  const said = JSON.stringify(toAddress(state, first.current));
-  const wrote = useRef("{}");
-  useEffect(() => {
-    if (said !== wrote.current) addressBar.current?.write(JSON.parse(said));
-    wrote.current = said;
-  }, [said]);
+  useAddress(name, toAddress(state, first.current), (said) => set(fromAddress(said, content)));
 
   // ---- the arithmetic
   const spoilt = bright !== null || strong !== null;
@@ -241,10 +237,9 @@ function Square({ model, name, root }) {
 
   return (
     <>
-      <figcaption class="gn-lead">
-        <strong>{model.get("title") || words.title}</strong>
-        <span>{positions.length ? words.lead.before : words.lead.beforeValues}<b>{words.lead.drag}</b>{words.lead.after}</span>
-      </figcaption>
+      <Lead title={model.get("title") || words.title}>
+        {positions.length ? words.lead.before : words.lead.beforeValues}<b>{words.lead.drag}</b>{words.lead.after}
+      </Lead>
       <div class="gn-grid">
         <div class="gn-presets" role="group" aria-label={words.buttons}>
           {buttons.map(([text, to, on]) => (
@@ -305,7 +300,7 @@ function Square({ model, name, root }) {
           <BlockCells cells={blockCells} of={size} mean={worked.mean} sd={Math.sqrt(worked.variance)} running={evaluated} words={words} width={Math.min(Math.max(wide ? widths[0] / 2 : widths[0], 200), 560)} />
         </section>
         <section class="gn-histogram-section">
-          <ValueHistogram before={histograms[0]} after={histograms[1]} line={content.line} afterSymbol={symbol} words={words} />
+          <ValueHistogram before={histograms[0]} after={histograms[1]} line={content.line} afterSymbol={symbol} />
         </section>
 
         <section class="gn-spoil-section">
@@ -322,18 +317,17 @@ function Square({ model, name, root }) {
           </p>
         </section>
         <section class="gn-mode-section">
-          <fieldset class="gn-mode" disabled={!keeps}>
-            <legend>{words.mode}</legend>
-            <label><input type="radio" name={`${name}-mode`} checked={!evaluated} onChange={() => set({ evaluating: false })} /> {words.training}</label>
-            <label><input type="radio" name={`${name}-mode`} checked={evaluated} onChange={() => set({ evaluating: true })} /> {words.evaluation}</label>
-          </fieldset>
+          <Choice
+            legend={words.mode} name={`${name}-mode`} options={[[false, words.training], [true, words.evaluation]]}
+            value={evaluated} disabled={!keeps} onChange={(to) => set({ evaluating: to })}
+          />
           <p class="gn-notice">{!keeps ? words.sameText : evaluated ? words.evaluationText(steps, batch) : words.trainingText}</p>
         </section>
       </div>
 
       <section class="gn-row gn-code-section">
         <p class="gn-heading">{words.code}</p>
-        <CodeLines words={words} lines={[{ library: "gnlib", code: code.gnlib }, { library: "torch", code: code.torch, note: code.note }]} />
+        <CodeLines lines={[{ library: "gnlib", code: code.gnlib }, { library: "torch", code: code.torch, note: code.note }]} />
       </section>
 
       <Fold summary={words.parameters}>
@@ -381,67 +375,26 @@ function pickPosition(sheet, row, column, set) {
   if (position >= 0) set({ position });
 }
 
-/** @param {import("./strings/en.js").Words} words @param {number} changed @param {number} own @param {number} cells */
+/** @param {import("./strings/en/square.js").Words} words @param {number} changed @param {number} own @param {number} cells */
 function noticeText(words, changed, own, cells) {
   if (changed === 0) return words.nobody;
   return `${words.notice(changed, cells)} ${words.own(own)}${words.and}${words.bystanders(changed - own)}.`;
 }
 
-/** γ and β of the picked channel, and ε. @param {{state: import("./square_state.js").State, set: (traits: Record<string, unknown>) => void, batch: string, words: import("./strings/en.js").Words}} props */
+/** γ and β of the picked channel, and ε. @param {{state: import("./square_state.js").State, set: (traits: Record<string, unknown>) => void, batch: string, words: import("./strings/en/square.js").Words}} props */
 function Parameters({ state, set, batch, words }) {
   const { weight, bias, c, eps, steps } = state;
   const changed = (/** @type {number[]} */ values, /** @type {number} */ value) => values.map((old, i) => (i === c ? value : old));
   const power = eps > 0 ? Math.log10(eps) : -9;
-  const slider = (/** @type {string} */ label, /** @type {number} */ value, /** @type {number} */ min, /** @type {number} */ max, /** @type {number} */ step, /** @type {string} */ text, /** @type {(value: number) => void} */ change) => (
-    <label>
-      <span>{label}</span>
-      <RangeInput min={min} max={max} step={step} value={value} valueText={text} onValue={change} />
-      <output>{text}</output>
-    </label>
-  );
   return (
     <div class="gn-parameters">
-      {slider(words.gamma(c + 1), weight[c], -2, 2, 0.05, fixed(weight[c], 2), (v) => set({ weight: changed(weight, v) }))}
-      {slider(words.beta(c + 1), bias[c], -2, 2, 0.05, fixed(bias[c], 2), (v) => set({ bias: changed(bias, v) }))}
-      {slider(words.epsilon, power, -8, 1, 0.5, short(eps), (v) => set({ eps: Number((10 ** v).toPrecision(3)) }))}
-      {slider(words.steps(batch), steps, 0, MOST_STEPS, 1, whole(steps), (v) => set({ steps: v }))}
+      <Slider label={words.gamma(c + 1)} min={-2} max={2} step={0.05} value={weight[c]} text={fixed(weight[c], 2)} onValue={(v) => set({ weight: changed(weight, v) })} />
+      <Slider label={words.beta(c + 1)} min={-2} max={2} step={0.05} value={bias[c]} text={fixed(bias[c], 2)} onValue={(v) => set({ bias: changed(bias, v) })} />
+      <Slider label={words.epsilon} min={-8} max={1} step={0.5} value={power} text={short(eps)} onValue={(v) => set({ eps: Number((10 ** v).toPrecision(3)) })} />
+      <Slider label={words.steps(batch)} min={0} max={MOST_STEPS} step={1} value={steps} text={whole(steps)} onValue={(v) => set({ steps: v })} />
       <button type="button" class="gn-button" onClick={() => set({ weight: [], bias: [], eps: 1e-5, steps: 10 })}>{words.reset}</button>
     </div>
   );
-}
-
-const REST = 400; // milliseconds without a change, after which the hand counts as resting
-
-/**
- * A fold whose content follows the hand while it is open, and catches up once the hand rests while it is closed: so the
- * numbers are always on the page, and cost no frame of a drag.
- * @param {{summary: string, children: () => import("preact").ComponentChildren}} props
- */
-function Fold({ summary, children }) {
-  const [open, setOpen] = useState(false);
-  const [rested, setRested] = useState(() => children);
-  useEffect(() => {
-    const timer = open ? undefined : setTimeout(() => setRested(() => children), REST);
-    return () => clearTimeout(timer);
-  }, [children, open]);
-  const shown = open ? children : rested;
-  const content = useMemo(shown, [shown]);
-  return (
-    <details class="gn-fold" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>{summary}</summary>
-      {content}
-    </details>
-  );
-}
-
-/** What a screen reader hears, once the hand rests. @param {{text: string}} props */
-function Summary({ text }) {
-  const [said, setSaid] = useState(text);
-  useEffect(() => {
-    const timer = setTimeout(() => setSaid(text), REST);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return <p class="gn-sr" aria-live="polite">{said}</p>;
 }
 
 /**
@@ -505,7 +458,7 @@ function inCell(value, digits) {
 
 /** @param {{model: Model, el: HTMLElement}} view */
 function render({ model, el }) {
-  const words = strings().square;
+  const words = language({ en });
   return mount({ kind: "square", label: model.get("title") || words.title, model, el, component: Square });
 }
 

@@ -8,7 +8,7 @@ const FINEST = 16; // lines of a small table; finer cuts are drawn as if they we
 
 /**
  * @param {{
- *   N: number, C: number, point: Point, width: number, words: import("./strings/en.js").Words, label: string,
+ *   N: number, C: number, point: Point, width: number, words: import("./strings/en/square.js").Words, label: string,
  *   inked: (point: Point, block: number) => boolean, onPoint: (point: Point) => void,
  * }} props  inked: whether a block of a point is filled, blocks counted row by row
  */
@@ -56,7 +56,7 @@ export function SquareMap({ N, C, point, width, words, label, inked, onPoint }) 
     </g>
   )), [glyphs]);
 
-  /** @type {[keyof import("./strings/en.js").Words["mapLabels"], number, number, "start" | "middle" | "end"][]} */
+  /** @type {[keyof import("./strings/en/square.js").Words["mapLabels"], number, number, "start" | "middle" | "end"][]} */
   const labels = [];
   const lastG = columns.at(-1) ?? 1, lastB = rows.at(-1) ?? 1;
   const leftEdge = x(1) - glyphW / 2, rightEdge = x(lastG) + glyphW / 2;

@@ -2,14 +2,16 @@
 import { ticks } from "d3-array";
 import { GRADIENT, RANGE } from "./color_scale.js";
 import { fixed, short } from "./numbers.js";
+import { shared } from "./strings/index.js";
 
 /**
  * @param {{
  *   before: {all: Float64Array, picked: Float64Array}, after: {all: Float64Array, picked: Float64Array},
- *   line: import("./color_scale.js").Line, afterSymbol: string, words: import("./strings/en.js").Words,
+ *   line: import("./color_scale.js").Line, afterSymbol: string,
  * }} props
  */
-export function ValueHistogram({ before, after, line, afterSymbol, words }) {
+export function ValueHistogram({ before, after, line, afterSymbol }) {
+  const words = shared();
   const most = Math.max(...before.all, ...after.all, 1);
   const bins = before.all.length, height = 100;
   const steps = (/** @type {Float64Array} */ counts) => {

@@ -10,7 +10,7 @@ import { addsUp, decimals, fewestDigits, fixed, scientific, worksOut } from "./n
  * }} Worked
  */
 
-/** @param {{worked: Worked, cells: number, words: import("./strings/en.js").Words}} props */
+/** @param {{worked: Worked, cells: number, words: import("./strings/en/square.js").Words}} props */
 export function Formulas({ worked, cells, words }) {
   const { mean, within, between, variance, running, eps, value, normalized, gamma, beta, output } = worked;
   const shown = 2; // decimals of the result
@@ -67,7 +67,7 @@ export function Formulas({ worked, cells, words }) {
 /**
  * The block's cells, each as mean ± sd, against the block's own.
  * @param {{
- *   cells: {mean: number, sd: number, picked: boolean}[], of: number, mean: number, sd: number, running: boolean, words: import("./strings/en.js").Words, width: number,
+ *   cells: {mean: number, sd: number, picked: boolean}[], of: number, mean: number, sd: number, running: boolean, words: import("./strings/en/square.js").Words, width: number,
  * }} props
  */
 export function BlockCells({ cells, of, mean, sd, running, words, width }) {

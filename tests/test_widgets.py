@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from gnlib import EACH, Grouping, moments, pool
-from gnlib.widgets import Square, square
+from gnlib.widgets import Square
 
 X = torch.randn(4, 6, 3, 5, generator=torch.Generator().manual_seed(1)) + 2
 
@@ -211,7 +211,7 @@ def test_names_and_pictures_must_fit(arguments: dict[str, object], message: str)
 
 
 def test_a_missing_front_end_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(square, "STATIC", tmp_path)
+    monkeypatch.setattr("gnlib.widgets.figure.STATIC", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"square\.js is not built: run `make frontend`"):
         Square(X)
 

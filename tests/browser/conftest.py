@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.browser.stage import Hands, write_page
 from tools.browser import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -184,3 +185,27 @@ def watch(browser: Browser) -> Iterator[Callable[..., Watched]]:
     finally:
         for context, _ in opened:
             context.close()
+
+
+@pytest.fixture
+def show(tmp_path: Path, serve: Callable[..., Any], watch: Callable[..., Any]) -> Callable[..., list[Any]]:
+    """``show(figure, …, views=[0, 0, 1], fragment="#…", width=700, …)`` opens a page with these figures."""
+
+    def open_page(
+        *figures: Any,
+        views: list[int] | None = None,
+        fragment: str = "",
+        lang: str = "en",
+        width: int = 724,
+        hands: type[Hands] = Hands,
+        **context: Any,
+    ) -> list[Any]:
+        views = list(range(len(figures))) if views is None else views
+        folder = tmp_path / f"page{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        write_page(folder, figures, views, lang)
+        watched = watch(serve(folder).address + fragment, width=width, **context)
+        watched.page.wait_for_selector("body[data-ready]")
+        return [hands(watched, figures[model], view, model) for view, model in enumerate(views)]
+
+    return open_page

@@ -2,69 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import json
+import functools
 import math
 import re
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  as everybody writes it, and as the figure's lines of code do
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 from torch import Tensor, nn
 
 from gnlib import Grouping, apply, moments, normalize, pool
 from gnlib.widgets import Square
-from gnlib.widgets.square import STATIC
+from tests.browser.stage import READ, Hands, color, fragment, number, pixels, unit, wait
 
 N, C = 4, 8
 POINTS = Grouping.legal(N, C)
-STATE = [name for name in Square.class_traits(sync=True) if not name.startswith("_")]
-STATE = [name for name in STATE if name not in ("layout", "tabbable", "tooltip")]
-
-PAGE = """<!doctype html>
-<html lang="{lang}">
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self'; style-src-elem 'self';
-  style-src-attr 'unsafe-inline'; img-src 'self' data:; connect-src 'self'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Figures</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="page.css">
-<link rel="stylesheet" href="square.css">
-<main><h1>Figures</h1><p><a href="#below">below</a></p>{places}<h2 id="below">Below</h2><div class="tall"></div></main>
-<script type="module" src="mount.js"></script>
-</html>"""
-
-STYLE = """body { margin: 0; color-scheme: light dark; background: light-dark(#fff, #14181e); }
-body { color: light-dark(#222, #ddd); }
-main { padding: 0 12px; } .tall { height: 1500px; } a { color: inherit; }"""
-
-MOUNT = """
-import figure from "./square.js";
-class Model {
-  constructor(state) { this.state = state; this.listeners = new Map(); this.saved = []; this.unsaved = {}; }
-  get(name) { return this.state[name]; }
-  set(name, value) {
-    if (JSON.stringify(this.state[name]) === JSON.stringify(value)) return;
-    this.state[name] = this.unsaved[name] = value;
-    for (const listener of [...(this.listeners.get(`change:${name}`) ?? [])]) listener();
-  }
-  save_changes() { this.saved.push(this.unsaved); this.unsaved = {}; }
-  on(event, listener) { this.listeners.set(event, [...(this.listeners.get(event) ?? []), listener]); }
-  off(event, listener) { this.listeners.set(event, (this.listeners.get(event) ?? []).filter((l) => l !== listener)); }
-  get listening() { return [...this.listeners.values()].flat().length; }
-}
-const { states, views } = await (await fetch("states.json")).json();
-window.models = states.map((state) => new Model(state));
-const places = document.querySelectorAll("main > div.place");
-window.closers = views.map((model, i) => figure.render({ model: window.models[model], el: places[i] }));
-document.body.dataset.ready = "true";
-"""
 
 
 def demo(grouping: Grouping = Grouping.everything(), **arguments: Any) -> Square:  # noqa: B008  frozen
@@ -75,30 +30,17 @@ def demo(grouping: Grouping = Grouping.everything(), **arguments: Any) -> Square
     return Square(x.float(), grouping, **arguments)
 
 
-class Figure:
-    """One figure of an open page, and the hands to use it."""
+class Figure(Hands):
+    """A square, and what is particular to it."""
 
-    def __init__(self, watched: Any, square: Square, view: int, model: int) -> None:
-        self.watched = watched
-        self.page: Page = watched.page
-        self.square = square
-        self.index = model
-        self.root = self.page.locator("figure.gn-figure").nth(view)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.square = self.figure
         self.blocks = self.root.get_by_label("Sample blocks", exact=True)
         self.groups = self.root.get_by_label("Channel groups", exact=True)
         self.ring = self.root.get_by_role("slider", name="Cut the table")
         self.name = self.root.locator(".gn-name")
         self.notice = self.root.locator(".gn-spoil-section .gn-notice")
-
-    def set(self, **traits: object) -> None:
-        """Set traits as a kernel would."""
-        self.page.evaluate(
-            "([i, traits]) => { for (const [k, v] of Object.entries(traits)) models[i].set(k, v); }",
-            [self.index, traits],
-        )
-
-    def get(self, trait: str) -> Any:
-        return self.page.evaluate("([i, trait]) => models[i].get(trait)", [self.index, trait])
 
     @property
     def point(self) -> tuple[int, int]:
@@ -109,11 +51,6 @@ class Figure:
         self.set(sample_blocks=b, channel_groups=g)
         expect(self.root.locator(".gn-slider-value")).to_have_text([f"b = {b}", f"g = {g}"])
 
-    def middle(self, locator: Locator) -> tuple[float, float]:
-        box = locator.bounding_box()
-        assert box
-        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
     def cell(self, n: float, c: float) -> tuple[float, float]:
         """The place on the screen at column c and row n of the first table's lattice."""
         box = self.root.locator("canvas.gn-cells").first.bounding_box()
@@ -121,93 +58,10 @@ class Figure:
         shape = self.square.shape
         return box["x"] + box["width"] * c / shape[1], box["y"] + box["height"] * n / shape[0]
 
-    def drag(self, handle: Locator, *stops: tuple[float, float]) -> None:
-        self.page.mouse.move(*self.middle(handle))
-        self.page.mouse.down()
-        for x, y in stops:
-            self.page.mouse.move(x, y, steps=8)
-        self.page.mouse.up()
-
-    def fold(self, summary: str) -> Locator:
-        fold = self.root.locator("details").filter(has=self.page.locator("summary", has_text=summary))
-        if not fold.evaluate("d => d.open"):
-            fold.locator("summary").click()
-            expect(fold.locator("table, .gn-parameters")).to_be_visible()
-        return fold
-
-    def rows(self) -> list[list[str]]:
-        """The body of the table "Statistics of each block", as printed."""
-        table = self.fold("Statistics of each block").locator("table")
-        text: list[list[str]] = table.locator("tbody tr").evaluate_all(
-            "rows => rows.map(row => [...row.children].map(cell => cell.textContent))"
-        )
-        return text
-
 
 @pytest.fixture
-def show(tmp_path: Path, serve: Callable[..., Any], watch: Callable[..., Any]) -> Callable[..., list[Figure]]:
-    """``show(square, …, views=[0, 0, 1], fragment="#…", width=700, …)`` opens a page with these figures."""
-
-    def open_page(
-        *squares: Square,
-        views: list[int] | None = None,
-        fragment: str = "",
-        lang: str = "en",
-        width: int = 724,
-        **context: Any,
-    ) -> list[Figure]:
-        views = list(range(len(squares))) if views is None else views
-        folder = tmp_path / f"page{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
-        states = [{name: getattr(square, name) for name in STATE} for square in squares]
-        (folder / "states.json").write_text(json.dumps({"states": states, "views": views}), "utf8")
-        (folder / "index.html").write_text(
-            PAGE.format(lang=lang, places='<div class="place"></div>' * len(views)), "utf8"
-        )
-        (folder / "page.css").write_text(STYLE, "utf8")
-        (folder / "mount.js").write_text(MOUNT, "utf8")
-        for name in ("square.js", "square.css"):
-            shutil.copy(STATIC / name, folder / name)
-        watched = watch(serve(folder).address + fragment, width=width, **context)
-        watched.page.wait_for_selector("body[data-ready]")
-        return [Figure(watched, squares[model], view, model) for view, model in enumerate(views)]
-
-    return open_page
-
-
-def wait(page: Page, condition: str) -> None:
-    """Wait until a condition holds in the page. (Playwright's own way evaluates text, which the page's CSP forbids.)"""
-    look = f"const look = () => {condition} ? done() : requestAnimationFrame(look); look();"
-    page.evaluate(f"() => new Promise(done => {{ {look} }})")
-
-
-def number(text: str) -> float:
-    """Read a number as the figure prints it."""
-    text = text.replace("−", "-").replace(",", "").strip()
-    if "·10" in text:
-        digits, power = text.split("·10")
-        return float(digits) * 10.0 ** int(power.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")))
-    return float(text)
-
-
-def unit(text: str) -> float:
-    """Half of the last printed decimal: how far a rounded number may be from the true one."""
-    return 0.5 * 10.0 ** -len(text.partition(".")[2])
-
-
-# a canvas that is read often warns; a copy that says so from the start does not
-READ = """canvas => { const copy = new OffscreenCanvas(canvas.width, canvas.height);
-  const context = copy.getContext('2d', { willReadFrequently: true }); context.drawImage(canvas, 0, 0);
-  return context.getImageData(0, 0, copy.width, copy.height); }"""
-
-
-def pixels(canvas: Locator) -> Tensor:
-    """Read a canvas: (height, width, 4), red, green, blue and opacity."""
-    width, height, data = canvas.evaluate(
-        f"""c => {{ const {{ width, height, data }} = ({READ})(c); let text = '';
-        for (const value of data) text += String.fromCharCode(value); return [width, height, btoa(text)]; }}"""
-    )
-    return torch.tensor(list(base64.b64decode(data))).view(height, width, 4).double()
+def show(show: Callable[..., Any]) -> Callable[..., list[Figure]]:
+    return functools.partial(show, hands=Figure)
 
 
 # ---------------------------------------------------------------- mouse
@@ -602,15 +456,6 @@ def test_statistics_times_values_is_all_values_always(show):
         assert int(count) * int(each) == int(every.replace(",", "")) == 960
 
 
-def color(t: Tensor) -> Tensor:
-    """The figure's color scale, written again: linear between five colors, in 256 steps."""
-    stops = torch.tensor([[14, 22, 48], [46, 66, 110], [132, 134, 140], [226, 190, 138], [255, 248, 228]]).double()
-    step = ((t.double() + 2.6) / 5.2 * 255).round().clamp(0, 255) / 255 * 4
-    low = step.floor().clamp(max=3).long()
-    weight = (step - low).unsqueeze(-1)
-    return stops[low] * (1 - weight) + stops[low + 1] * weight
-
-
 @pytest.mark.parametrize("point", [(1, 1), (1, 8), (4, 4), (4, 8)])
 def test_the_pictures_have_the_colors_of_the_values(show, point: tuple[int, int]):
     square = demo(Grouping(*point))
@@ -822,7 +667,7 @@ def test_in_evaluation_samples_do_not_see_each_other(show):
     expect(figure.root.locator(".gn-zoom p").nth(1)).to_have_text(expected)
 
     figure.go(4, 8)
-    assert figure.root.locator(".gn-mode").evaluate("f => f.disabled")
+    assert figure.root.locator(".gn-mode-section fieldset").evaluate("f => f.disabled")
     expect(figure.root.locator(".gn-mode-section .gn-notice")).to_contain_text("training and evaluation are the same")
     expect(figure.root.get_by_label("Training", exact=True)).to_be_checked()
 
@@ -848,10 +693,6 @@ def test_gamma_beta_and_epsilon_change_the_output(show):
 
 
 # ---------------------------------------------------------------- the address
-
-
-def fragment(page: Page) -> str:
-    return page.evaluate("location.hash")
 
 
 def test_a_link_reproduces_the_state_and_a_reload_keeps_it(show):

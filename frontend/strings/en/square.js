@@ -1,10 +1,9 @@
-// Every word that a figure shows, in English. Another language is another file with the same keys.
-import { whole } from "../numbers.js";
-
-/** @param {number} count @param {string} one @param {string} [many] */
-const plural = (count, one, many = `${one}s`) => `${whole(count)} ${count === 1 ? one : many}`;
+// The words of the square, in English. Another language is another folder with the same files and keys.
+import { whole } from "../../numbers.js";
+import { plural, shared } from "./shared.js";
 
 export const square = {
+  ...shared,
   title: "Every norm layer is a way to cut this table",
   lead: {
     before: "Each picture is one channel of one sample. ",
@@ -26,8 +25,6 @@ export const square = {
   beforeTable: "The table before",
   afterTable: "The table after",
   means: "mean ± sd",
-  sample: (/** @type {number} */ n, /** @type {string} */ called) => `sample ${n}${called && ` (${called})`}`,
-  channel: (/** @type {number} */ c, /** @type {string} */ called) => `channel ${c}${called && ` (${called})`}`,
   ring: "Cut the table",
   ringHelp: "Arrow keys left and right change the channel groups, up and down the sample blocks; Home and End go to the corners.",
   pick: "Picked picture",
@@ -38,17 +35,6 @@ export const square = {
   spoilHead: (/** @type {string} */ what) => `Spoil ${what} ×3`,
 
   // the point
-  names: {
-    everything: "Everything together",
-    batch_norm: "BatchNorm",
-    layer_norm: "LayerNorm",
-    instance_norm: "InstanceNorm",
-    group_norm: "GroupNorm",
-    ghost_batch_norm: "Ghost BatchNorm",
-    batch_group_norm: "Batch-group norm",
-    unnamed: "No common name",
-  },
-  detail: (/** @type {number} */ b, /** @type {number} */ g) => `${plural(b, "sample block")}, ${plural(g, "channel group")}`,
   verdict: (/** @type {number} */ b, /** @type {number} */ g, /** @type {number} */ N, /** @type {number} */ C, /** @type {number} */ values) => {
     if (values === 1) return "A block of one value has no spread: every value comes out as 0.";
     const gets = "gets mean 0 and spread 1";
@@ -76,26 +62,9 @@ export const square = {
     everything: "All", batch_group_norm: "Batch-group", batch_norm: "Batch", ghost_batch_norm: "Ghost batch",
     layer_norm: "Layer", group_norm: "Group", instance_norm: "Instance",
   },
-  blocks: "Sample blocks",
-  groups: "Channel groups",
-  count: {
-    blocks: (/** @type {number} */ b) => plural(b, "sample block"),
-    groups: (/** @type {number} */ g) => plural(g, "channel group"),
-  },
-  perBlock: (/** @type {number} */ k) => `${plural(k, "sample")} per block`,
-  perGroup: (/** @type {number} */ k) => `${plural(k, "channel")} per group`,
-  buttons: "Named norm layers",
   statistics: (/** @type {number} */ blocks) => (blocks === 1 ? "mean and variance" : "means and variances"),
   valuesEach: "values each",
   valuesAlways: "values, always",
-
-  // the histogram and the scale
-  histogram: "How many values lie where, before and after",
-  histogramBefore: "before, x",
-  histogramAfter: "after, ",
-  pickedBlock: "picked block",
-  scale: "color = value",
-  endBars: "end bars: all values beyond",
 
   // one block, worked out
   workedTitle: (/** @type {number} */ block, /** @type {number} */ blocks) => `Block ${whole(block)} of ${whole(blocks)}`,
@@ -147,10 +116,6 @@ export const square = {
 
   // code
   code: "The same in code",
-  copy: "Copy",
-  copied: "Copied",
-  copyLine: (/** @type {string} */ library) => `Copy the line of ${library}`,
-
   // folds
   parameters: "γ, β, ε and the running averages",
   gamma: (/** @type {number} */ c) => `γ of channel ${c}`,
@@ -160,12 +125,7 @@ export const square = {
   table: "Statistics of each block",
   tableCaption: (/** @type {number} */ blocks, /** @type {number} */ values) =>
     `${plural(blocks, "block")}, ${plural(values, "value")} per statistic. Variance = within + between cells, up to rounding.`,
-  tableRows: (/** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ blocks) =>
-    `Rows ${whole(from)} to ${whole(to)} of ${whole(blocks)}`,
-  previous: "Previous rows",
-  next: "Next rows",
   columns: { block: "Block", samples: "Samples", channels: "Channels", mean: "Mean", within: "Within", between: "Between", variance: "Variance", values: "Values per statistic" },
-  range: (/** @type {number} */ first, /** @type {number} */ last) => (first === last ? whole(first) : `${whole(first)}–${whole(last)}`),
 };
 
 /** @typedef {typeof square} Words  what a table of another language must have */
