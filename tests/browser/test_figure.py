@@ -37,7 +37,7 @@ def test_a_link_leads_to_the_section_that_the_figure_stands_in(show):
 
 def test_without_a_clipboard_the_link_stands_in_the_address_bar(show):
     (figure,) = show(square(), permissions=[])
-    figure.page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('closed'))")
+    figure.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('closed')); }")
     figure.root.get_by_role("button", name="LayerNorm", exact=True).click()
     figure.root.get_by_role("button", name=COPY).click()
     expect(figure.root.locator(".gn-tools [aria-live]")).to_contain_text("now stands in the address bar")
@@ -55,7 +55,7 @@ def test_the_words_go_away_again(show):
 
 
 def test_a_notebook_has_no_link_to_copy(show):
-    first, second = show(square(), square())
+    first, _ = show(square(), square())
     expect(first.root.get_by_role("button", name=COPY)).to_be_visible()
     first.page.evaluate("document.body.dataset.jpThemeLight = 'true'; closers[1](); closers[0]()")
     first.page.evaluate("document.querySelector('main > div.place').id = 'again'")
