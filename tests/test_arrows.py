@@ -29,6 +29,8 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "gnlib.ops": ({"gnlib.grouping", "gnlib.core", "gnlib.fused"}, {"torch"}),
     "gnlib.layers": ({"gnlib.grouping", "gnlib.ops"}, {"torch"}),
     "gnlib": ({"gnlib.grouping", "gnlib.core", "gnlib.layers"}, set()),
+    "gnlib.exercises": ({"gnlib.exercises.tasks"}, {"torch"}),
+    "gnlib.exercises.tasks": ({"gnlib.grouping", "gnlib.core"}, {"torch"}),
     "gnlib.photographs": (set(), {"torch", "PIL"}),
     "gnlib.widgets": ({"gnlib.widgets.square"}, set()),
     "gnlib.widgets.figure": ({"gnlib.grouping", "gnlib.core"}, {"torch", "PIL", "anywidget", "traitlets"}),
@@ -91,6 +93,7 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
 BOOK = "gnlib.book"  # it and all below it: imports only itself of gnlib, and Sphinx and its kin as it likes
 NEVER = {"tests", "tools"}
 KNOW_NO_LAYER = {
+    "gnlib.exercises",
     "gnlib.photographs",
     "gnlib.widgets",
     "gnlib.figures",
@@ -104,6 +107,7 @@ PUBLIC = {
     "gnlib": set(gnlib.__all__),
     "gnlib.cifar": set(gnlib.cifar.__all__),
     "gnlib.cifar.report": {"facts", "markdown", "report", "table"},
+    "gnlib.exercises": {"check"},
     "gnlib.figures": {
         "FAMILIES",
         "accuracy_by_batch_size",
