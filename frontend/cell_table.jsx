@@ -150,7 +150,7 @@ function Margins({ at, rows, columns, px, py, domain, words }) {
  */
 function Heads({ at, names, pictures, spoilt: [sample, channel], controls, words, px, py }) {
   const rows = useMemo(() => Array.from({ length: at.N }, (_, n) => {
-    const on = sample === n;
+    const on = sample === n, word = fits(names.samples, at.head) ? names.samples[n] : n + 1;
     const height = Math.min(at.head, at.pictureHeight);
     const style = { transform: `translate(0, ${at.top + py[n] + at.pictureHeight / 2}px) translateY(-50%)`, width: `${at.head}px` };
     const label = words.spoilHead(words.sample(n + 1, names.samples[n] ?? ""));
@@ -160,7 +160,7 @@ function Heads({ at, names, pictures, spoilt: [sample, channel], controls, words
           key={n} type="button" tabIndex={-1} class="gn-head gn-row-head" style={{ ...style, height: `${height}px` }}
           aria-pressed={on} aria-label={label} title={label} onClick={() => controls.onSpoil(on ? null : n, channel)}
         >
-          {pictures[n] ? <img src={pictures[n]} alt="" /> : n + 1}
+          {pictures[n] ? <img src={pictures[n]} alt="" /> : word}
           {on && <b>×3</b>}
         </button>
       );
@@ -175,7 +175,7 @@ function Heads({ at, names, pictures, spoilt: [sample, channel], controls, words
   }), [at, py, sample, channel, names, pictures]);
 
   const columns = useMemo(() => {
-    const short = names.channels.length && names.channels.every((/** @type {string} */ text) => text.length * 7 <= at.pitchX);
+    const short = fits(names.channels, at.pitchX);
     return Array.from({ length: at.C }, (_, c) => {
       const on = channel === c;
       const style = { transform: `translate(${at.left + px[c] + at.pictureWidth / 2}px, ${at.top - 18}px) translate(-50%, -50%)` };
@@ -195,6 +195,9 @@ function Heads({ at, names, pictures, spoilt: [sample, channel], controls, words
   }, [at, px, sample, channel, names]);
   return <>{rows}{columns}</>;
 }
+
+/** Whether every name can stand beside its row or above its column. @param {string[]} names @param {number} width in CSS pixels */
+const fits = (names, width) => names.length > 0 && names.every((text) => text.length * 7 <= width);
 
 /**
  * Who notices: a square for a spoilt cell, a ring for a bystander.
