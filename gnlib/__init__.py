@@ -3,6 +3,7 @@
 from gnlib.core import Moments, apply, moments, normalize, pool
 from gnlib.grouping import EACH, Grouping
 from gnlib.layers import BatchNorm, GhostBatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm, grouping_of
+from gnlib.ops import arithmetic
 
 __all__ = [
     "EACH",
@@ -15,6 +16,7 @@ __all__ = [
     "Moments",
     "RMSNorm",
     "apply",
+    "arithmetic",
     "grouping_of",
     "moments",
     "normalize",

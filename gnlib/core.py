@@ -6,6 +6,7 @@ is a table of N × C cells, one per sample and channel, which a :class:`~gnlib.g
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -149,6 +150,64 @@ def normalize(
     return apply(x, pool(moments(x), grouping), weight, bias, eps)
 
 
+class Running(NamedTuple):
+    """The mean and variance that a layer keeps for evaluation, shape (C,) each, and how they follow what it sees."""
+
+    mean: Tensor
+    var: Tensor
+    batches: Tensor | None  # seen so far, the new one included
+    momentum: float | None  # share of the new batch; None for the mean over all batches
+    between: bool  # whether the variance between blocks counts: InstanceNorm leaves it out
+
+    def share(self) -> float | Tensor:
+        """Return the share of the new batch: 1 / batches where there is no momentum."""
+        if self.momentum is not None:
+            return self.momentum
+        assert self.batches is not None
+        return 1 / self.batches.to(torch.promote_types(self.mean.dtype, torch.float32))
+
+
+@torch.no_grad()
+def track(running: Running, blocks: Moments) -> None:
+    r"""Move the running values towards the moments of a batch, given as blocks of samples, tables (b, C).
+
+    .. math:: r \leftarrow (1 - m) \, r + m \, \mu_c \qquad s \leftarrow (1 - m) \, s + m \, \tfrac{n}{n - 1} \sigma^2_c
+
+    The running variance follows the unbiased variance, while an output is divided by the biased one, as in torch.nn.
+    """
+    batch = pool(blocks, Grouping.batch_norm()) if running.between else blocks
+    unbiased = batch.var * batch.count / (batch.count - 1)
+    share = running.share()
+    for kept, seen in ((running.mean, batch.mean), (running.var, unbiased)):
+        kept.copy_((1 - share) * kept.to(seen.dtype) + share * seen.mean(0))
+
+
+def normalize_and_track(
+    x: Tensor,
+    grouping: Grouping,
+    running: Running | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalize x over the blocks that ``grouping`` cuts, and let the running values follow, unless there is no value.
+
+    Args, Returns and Raises as for :func:`normalize`; ``running``, if any, is changed in place.
+    """
+    blocks = pool(moments(x), grouping)
+    if running is not None and x.numel():
+        track(running, blocks)
+    return apply(x, blocks, weight, bias, eps)
+
+
+def normalize_by(
+    x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Normalize every channel by a mean and a variance that were kept, shape (C,): apply them as one row, (1, C)."""
+    count = torch.zeros_like(mean, dtype=torch.int64)  # nobody knows; apply does not ask
+    return apply(x, Moments(count[None], mean[None], var[None]), weight, bias, eps)
+
+
 def rms_normalize(x: Tensor, grouping: Grouping, weight: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     r"""Divide x by the root mean square of its block, and leave the mean where it is.
 
@@ -170,6 +229,34 @@ def rms_normalize(x: Tensor, grouping: Grouping, weight: Tensor | None = None, e
     count, mean, var = pool(moments(x), grouping)
     around_zero = Moments(count, torch.zeros_like(mean), var + mean.square())
     return apply(x, around_zero, weight, eps=eps)
+
+
+def normalize_trailing(
+    x: Tensor, shape: tuple[int, ...], weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Normalize each leading index of x over its trailing axes: (N, 1) on a table (leading, trailing) of single values.
+
+    Args:
+        x: activation, shape (*, shape).
+        shape: the trailing axes; at least one, and x must have them.
+        weight: γ, of that shape; 1 if None.
+        bias: β, of that shape; 0 if None.
+        eps: ε, added to the variance, in units of x².
+    """
+    weight, bias = (None if values is None else values.flatten() for values in (weight, bias))
+    return normalize(_table(x, shape), Grouping.layer_norm(), weight, bias, eps).view(x.shape)
+
+
+def rms_normalize_trailing(
+    x: Tensor, shape: tuple[int, ...], weight: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Divide each leading index of x by the root mean square of its trailing axes, as :func:`normalize_trailing`."""
+    weight = None if weight is None else weight.flatten()
+    return rms_normalize(_table(x, shape), Grouping.layer_norm(), weight, eps).view(x.shape)
+
+
+def _table(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return x.reshape(math.prod(x.shape[: x.dim() - len(shape)]), math.prod(shape))  # (leading, trailing)
 
 
 def _check(x: Tensor) -> None:

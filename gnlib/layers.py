@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gnlib import ops
 from gnlib.grouping import Grouping, divisors, one_of
-from gnlib.ops import Moments
+from gnlib.ops import Running
 
 
 class _Norm(nn.Module):
@@ -29,6 +29,7 @@ class _Norm(nn.Module):
     """
 
     _of_input_dtype: tuple[str, ...] = ("weight",)
+    _by: ops.Arithmetic
     eps: Any  # float, or RMSNorm's None
     weight: nn.Parameter | None
     bias: nn.Parameter | None
@@ -43,6 +44,7 @@ class _Norm(nn.Module):
         dtype: torch.dtype | None,
     ) -> None:
         super().__init__()
+        self._by = ops.in_force()
         self.eps = eps
         for name, wanted in (("weight", affine), ("bias", affine and bias)):
             values = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
@@ -55,6 +57,13 @@ class _Norm(nn.Module):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
+    def extra_repr(self) -> str:
+        return self._arguments() + ("" if self._by == "fused" else f", arithmetic={self._by!r}")
+
+    def _arguments(self) -> str:
+        """Write what the layer was built with, as torch.nn does."""
+        raise NotImplementedError
+
     def _check(self, input: Tensor, num_channels: int, sized: bool = False) -> None:
         """Refuse what no layer over channels can take: too few axes, other channels, another dtype."""
         if input.dim() < 2:
@@ -62,20 +71,24 @@ class _Norm(nn.Module):
                 f"{type(self).__name__} takes samples first, then channels, (N, C, *): "
                 f"got shape {tuple(input.shape)}; a sample on its own would do as x[None]"
             )
-        sized = sized or self.weight is not None or getattr(self, "running_mean", None) is not None
+        sized = self._check_dtype(input) or sized
         if sized and input.shape[1] != num_channels:
             raise ValueError(
                 f"{type(self).__name__} is made for {num_channels} channels: "
                 f"got {input.shape[1]} channels, in shape {tuple(input.shape)}"
             )
-        self._check_dtype(input)
 
-    def _check_dtype(self, input: Tensor) -> None:
-        """Refuse an input that the layer's own values would change in kind, as torch.nn does."""
+    def _check_dtype(self, input: Tensor) -> bool:
+        """Refuse an input that the layer's own values would change in kind, as torch.nn does; say if there are any."""
+        found = False
         for name in self._of_input_dtype:
             values = getattr(self, name)
-            half = input.dtype in (torch.float16, torch.bfloat16)
-            if values is None or values.dtype == input.dtype or (half and values.dtype == torch.float32):
+            if values is None:
+                continue
+            found = True
+            if values.dtype == input.dtype:
+                continue
+            if values.dtype == torch.float32 and input.dtype in (torch.float16, torch.bfloat16):
                 continue
             ways = f"x.to({values.dtype})"
             if input.is_floating_point():
@@ -84,6 +97,7 @@ class _Norm(nn.Module):
                 f"{type(self).__name__}'s {name} must have the input's dtype, or be float32 where that is a half type: "
                 f"got {values.dtype} and an input of {input.dtype}; {ways} would do"
             )
+        return found
 
 
 class GroupNorm(_Norm):
@@ -138,9 +152,10 @@ class GroupNorm(_Norm):
                 f"a group must hold more than one value: got a lone sample "
                 f"of shape {tuple(input.shape)} and num_groups={self.num_groups}"
             )
-        return ops.normalize(input, self.grouping, self.weight, self.bias, self.eps)
+        affine = self.weight, self.bias
+        return ops.normalize(input, self.grouping, *affine, self.eps, by=self._by)
 
-    def extra_repr(self) -> str:
+    def _arguments(self) -> str:
         return (
             f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
             f"bias={self.bias is not None}"
@@ -167,24 +182,28 @@ class _TrailingNorm(_Norm):
         self.elementwise_affine = elementwise_affine
         self.reset_parameters()
 
-    def _normalize(self, table: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-        """Normalize each row of a table (leading, trailing)."""
+    def _normalize(self, x: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """Normalize each leading index over the trailing axes of ``shape``."""
         raise NotImplementedError
 
     def forward(self, input: Tensor) -> Tensor:
-        leading = input.dim() - len(self.normalized_shape)
-        if not self.normalized_shape or leading < 0 or tuple(input.shape[leading:]) != self.normalized_shape:
+        shape = self.normalized_shape
+        leading = input.dim() - len(shape)
+        if not shape or leading < 0 or input.shape[leading:] != shape:
             raise ValueError(
                 f"the input must end in normalized_shape: got shape {tuple(input.shape)} "
                 f"and normalized_shape={self.normalized_shape}"
             )
         self._check_dtype(input)
-        table = input.reshape(math.prod(input.shape[:leading]), math.prod(self.normalized_shape))
-        weight, bias = (None if values is None else values.flatten() for values in (self.weight, self.bias))
-        output = self._normalize(table, weight, bias).view(input.shape)
-        if input.dim() in (4, 5) and input.stride(1) == 1 and not input.is_contiguous():  # channels_last is kept
-            output = output.movedim(1, -1).contiguous().movedim(-1, 1)  # contiguous(memory_format=…) knows no vmap
-        return output
+        if input.dim() not in (4, 5) or input.stride(1) != 1 or input.is_contiguous():
+            return self._normalize(input, shape, self.weight, self.bias)
+        if leading > 1:
+            output = self._normalize(input, shape, self.weight, self.bias)
+            # channels_last is kept; contiguous(memory_format=…) knows no vmap
+            return output.movedim(1, -1).contiguous().movedim(-1, 1)
+        # a row may have its values in any order, so in the order in which channels_last has them
+        affine = (None if values is None else values.movedim(0, -1) for values in (self.weight, self.bias))
+        return self._normalize(input.movedim(1, -1), (*shape[1:], shape[0]), *affine).movedim(-1, 1)
 
 
 class LayerNorm(_TrailingNorm):
@@ -222,10 +241,10 @@ class LayerNorm(_TrailingNorm):
     def grouping(self) -> Grouping:
         return Grouping.layer_norm()
 
-    def _normalize(self, table: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-        return ops.normalize(table, self.grouping, weight, bias, self.eps)
+    def _normalize(self, x: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        return ops.normalize_trailing(x, shape, weight, bias, self.eps, by=self._by)
 
-    def extra_repr(self) -> str:
+    def _arguments(self) -> str:
         return (
             f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
             f"bias={self.bias is not None}"
@@ -263,12 +282,12 @@ class RMSNorm(_TrailingNorm):
     ) -> None:
         super().__init__(normalized_shape, eps, elementwise_affine, False, device, dtype)
 
-    def _normalize(self, table: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-        wide = torch.promote_types(table.dtype, torch.float32)
+    def _normalize(self, x: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        wide = torch.promote_types(x.dtype, torch.float32)
         eps = torch.finfo(wide).eps if self.eps is None else self.eps
-        return ops.rms_normalize(table, Grouping.layer_norm(), weight, eps)
+        return ops.rms_normalize_trailing(x, shape, weight, eps, by=self._by)
 
-    def extra_repr(self) -> str:
+    def _arguments(self) -> str:
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
@@ -325,24 +344,12 @@ class _RunningNorm(_Norm):
         self.reset_running_stats()
         super().reset_parameters()
 
-    def _normalize_by_running(self, input: Tensor) -> Tensor:
-        """Apply what was kept: one row of statistics, shape (1, C), for all samples."""
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        count = torch.zeros_like(self.running_mean, dtype=torch.int64)  # nobody knows; apply does not ask
-        kept = Moments(*(table.unsqueeze(0) for table in (count, self.running_mean, self.running_var)))
-        return ops.apply(input, kept, self.weight, self.bias, self.eps)
+    def _kept(self) -> tuple[Tensor, Tensor] | None:
+        """Return running mean and running variance, if any are kept."""
+        mean, var = self.running_mean, self.running_var
+        return None if mean is None or var is None else (mean, var)
 
-    @torch.no_grad()
-    def _keep(self, batch: Moments, momentum: float | Tensor) -> None:
-        """Move the running values towards the mean over blocks of samples, tables (b, C)."""
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        unbiased = batch.var * batch.count / (batch.count - 1)
-        for running, seen in ((self.running_mean, batch.mean), (self.running_var, unbiased)):
-            running.copy_((1 - momentum) * running.to(seen.dtype) + momentum * seen.mean(0))
-
-    def extra_repr(self) -> str:
+    def _arguments(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
             f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
@@ -364,33 +371,30 @@ class _BatchNorm(_RunningNorm):
     _of_input_dtype = ("weight", "running_mean")
     _shared = "batch"  # whose samples share statistics
 
-    def _cut(self, n_samples: int) -> Grouping:
-        """Return the point at which a batch of N samples is normalized."""
+    def _cut(self, n_samples: int) -> int:
+        """Return the number of blocks, b, into which a batch of N samples is cut."""
         raise NotImplementedError
 
     def forward(self, input: Tensor) -> Tensor:
         self._check(input, self.num_features)
-        measure = self.training or self.running_mean is None
-        if self.eps < 0 or (measure and self.eps == 0):
+        kept, affine = self._kept(), (self.weight, self.bias)
+        if self.eps < 0 or (self.eps == 0 and (self.training or kept is None)):
             raise ValueError(f"eps must be positive, or at least 0 in evaluation: got eps={self.eps}")
-        if not measure:
-            return self._normalize_by_running(input)
-        N, C, *positions = input.shape
-        point = self._cut(N)
-        b, _ = point.resolve(N, C)
+        if not self.training and kept is not None:
+            return ops.normalize_by(input, *kept, *affine, self.eps, by=self._by)
+        N, _, *positions = input.shape
+        b = self._cut(N)
         if N // b * math.prod(positions) == 1:
             raise ValueError(
                 f"a channel must hold more than one value in the {self._shared}: got shape {tuple(input.shape)}; "
                 f"a larger {self._shared} would do, or eval()"
             )
-        blocks = ops.pool(ops.moments(input), point)  # (b, C)
-        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            if input.numel():
-                batch = ops.pool(blocks, Grouping.batch_norm())  # (1, C)
-                seen = self.num_batches_tracked.to(batch.mean.dtype)
-                self._keep(batch, 1 / seen if self.momentum is None else self.momentum)
-        return ops.apply(input, blocks, self.weight, self.bias, self.eps)
+        running = None
+        batches = self.num_batches_tracked if self.training and self.track_running_stats else None
+        if kept is not None and batches is not None:
+            batches.add_(1)
+            running = Running(*kept, batches, self.momentum, between=True)
+        return ops.normalize_and_track(input, Grouping.ghost_batch_norm(b), running, *affine, self.eps, by=self._by)
 
 
 class BatchNorm(_BatchNorm):
@@ -432,8 +436,8 @@ class BatchNorm(_BatchNorm):
     def grouping(self) -> Grouping:
         return Grouping.batch_norm()
 
-    def _cut(self, n_samples: int) -> Grouping:
-        return self.grouping
+    def _cut(self, n_samples: int) -> int:
+        return 1
 
 
 class GhostBatchNorm(_BatchNorm):
@@ -479,7 +483,7 @@ class GhostBatchNorm(_BatchNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
         self.block_size = operator.index(block_size)
 
-    def _cut(self, n_samples: int) -> Grouping:
+    def _cut(self, n_samples: int) -> int:
         if n_samples % self.block_size:
             below = n_samples // self.block_size * self.block_size
             batches = [below, below + self.block_size] if below else [self.block_size]
@@ -487,10 +491,10 @@ class GhostBatchNorm(_BatchNorm):
                 f"block_size must divide the samples: got {n_samples} samples and block_size={self.block_size}; "
                 f"{one_of(divisors(n_samples))} would do, or a batch of {one_of(batches)}"
             )
-        return Grouping.ghost_batch_norm(max(n_samples // self.block_size, 1))
+        return max(n_samples // self.block_size, 1)
 
-    def extra_repr(self) -> str:
-        return super().extra_repr().replace(", ", f", block_size={self.block_size}, ", 1)
+    def _arguments(self) -> str:
+        return super()._arguments().replace(", ", f", block_size={self.block_size}, ", 1)
 
 
 class InstanceNorm(_RunningNorm):
@@ -537,17 +541,19 @@ class InstanceNorm(_RunningNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         self._check(input, self.num_features, sized=True)  # a lone sample would pass for a batch of other channels
+        kept, affine = self._kept(), (self.weight, self.bias)
         if not self.training and self.track_running_stats:
-            return self._normalize_by_running(input)
+            assert kept is not None
+            return ops.normalize_by(input, *kept, *affine, self.eps, by=self._by)
         if math.prod(input.shape[2:]) == 1:
             raise ValueError(
                 f"a channel of a sample must have more than one position: got shape {tuple(input.shape)}; "
                 "larger maps would do, or LayerNorm"
             )
-        batch = ops.pool(ops.moments(input), self.grouping)  # (N, C)
-        if self.running_mean is not None and self.momentum is not None and input.numel():
-            self._keep(batch, self.momentum)
-        return ops.apply(input, batch, self.weight, self.bias, self.eps)
+        running = None
+        if kept is not None and self.momentum is not None:
+            running = Running(*kept, self.num_batches_tracked, self.momentum, between=False)
+        return ops.normalize_and_track(input, self.grouping, running, *affine, self.eps, by=self._by)
 
 
 def grouping_of(layer: nn.Module) -> Grouping:

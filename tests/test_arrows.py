@@ -28,7 +28,7 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "gnlib.fused": ({"gnlib.grouping", "gnlib.core"}, {"torch", "triton"}),
     "gnlib.ops": ({"gnlib.grouping", "gnlib.core", "gnlib.fused"}, {"torch"}),
     "gnlib.layers": ({"gnlib.grouping", "gnlib.ops"}, {"torch"}),
-    "gnlib": ({"gnlib.grouping", "gnlib.core", "gnlib.layers"}, set()),
+    "gnlib": ({"gnlib.grouping", "gnlib.core", "gnlib.ops", "gnlib.layers"}, set()),
     "gnlib.exercises": ({"gnlib.exercises.tasks"}, {"torch"}),
     "gnlib.exercises.tasks": ({"gnlib.grouping", "gnlib.core"}, {"torch"}),
     "gnlib.photographs": (set(), {"torch", "PIL"}),
