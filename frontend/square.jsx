@@ -30,7 +30,8 @@ import { Summary } from "./summary.jsx";
 import { headless, layout, places } from "./table_layout.js";
 import { decode, sheet as sheetOf } from "./tensor.js";
 import { ValueHistogram } from "./value_histogram.jsx";
-import { BlockCells, Formulas, Zoom } from "./worked_block.jsx";
+import { BlockCells, Formulas } from "./worked_block.jsx";
+import { Zoom } from "./zoom.jsx";
 
 /** @typedef {import("./model.js").Model} Model @typedef {import("./grouping.js").Point} Point */
 

@@ -1,6 +1,4 @@
 // The block of the picked cell, worked out: its μ, its σ² in two parts, one value's x̂ with the numbers in the formula.
-import { useLayoutEffect, useRef } from "preact/hooks";
-import { Handle } from "./handle.jsx";
 import { addsUp, decimals, fewestDigits, fixed, scientific, worksOut } from "./numbers.js";
 
 /**
@@ -98,49 +96,5 @@ export function BlockCells({ cells, of, mean, sd, running, words, width }) {
       </svg>
       <p aria-hidden="true">{caption}. <span class="gn-pooled">{running ? words.pooledRunning : words.pooled}</span></p>
     </figure>
-  );
-}
-
-/**
- * One picture, large, with the picked place in it.
- * @param {{
- *   draw: (canvas: HTMLCanvasElement) => void, sheet: import("./tensor.js").Sheet, width: number, height: number,
- *   at: [number, number], caption: string, label: string, onPick: (row: number, column: number) => void,
- *   keys?: {label: string, help: string, valueText: string} | null,
- * }} props  keys: names for the mark, where arrow keys move it
- */
-export function Zoom({ draw, sheet, width, height, at: [row, column], caption, label, onPick, keys }) {
-  const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  useLayoutEffect(() => {
-    if (canvas.current) draw(canvas.current);
-  });
-  const { rows, columns, index } = sheet;
-  const clamp = (/** @type {number} */ v, /** @type {number} */ n) => Math.max(0, Math.min(n - 1, v));
-  const pick = (/** @type {MouseEvent} */ event) => {
-    const box = /** @type {HTMLElement} */ (event.currentTarget).getBoundingClientRect();
-    onPick(
-      clamp(Math.floor(((event.clientY - box.top) / box.height) * rows), rows),
-      clamp(Math.floor(((event.clientX - box.left) / box.width) * columns), columns),
-    );
-  };
-  const spot = /** @type {[number, number]} */ ([((column + 0.5) / columns) * width, ((row + 0.5) / rows) * height]);
-  const last = index.lastIndexOf(index.reduce((most, p) => Math.max(most, p), 0));
-  return (
-    <div class="gn-zoom">
-      <div onClick={pick}>
-        <canvas ref={canvas} role="img" aria-label={label} style={{ width: `${width}px`, height: `${height}px` }} />
-        {keys ? (
-          <Handle
-            kind="place" at={spot} label={keys.label} describe={keys.help} valueText={keys.valueText} bounds={[0, 0, 0, 0]} onDrag={() => {}}
-            value={index[row * columns + column] + 1} most={index.filter((p) => p >= 0).length}
-            onKey={(right, down) => onPick(clamp(row + down, rows), clamp(column + right, columns))}
-            onEnd={(end) => (end ? onPick(Math.floor(last / columns), last % columns) : onPick(0, 0))}
-          />
-        ) : (
-          <span class="gn-place" style={{ transform: `translate(${spot[0]}px, ${spot[1]}px)` }}><span /></span>
-        )}
-      </div>
-      <p>{caption}</p>
-    </div>
   );
 }
