@@ -37,8 +37,9 @@ export function useAddress(name, said, read) {
     };
     readNow();
     // a fragment with a state is no element's name: go to the anchor before it, as the browser would have
-    const anchor = decodeURIComponent(location.hash.slice(1).split("?")[0]);
-    if (anchor && location.hash.includes("?") && window.scrollY === 0) document.getElementById(anchor)?.scrollIntoView();
+    const [anchor] = location.hash.slice(1).split("?");
+    const isOurs = Object.keys(readState(location.hash, name)).length > 0; // others may start later, when the reader is elsewhere
+    if (anchor && isOurs && window.scrollY === 0) document.getElementById(decodeURIComponent(anchor))?.scrollIntoView({ behavior: "instant" });
     window.addEventListener("hashchange", readNow);
     return () => {
       waiting.delete(name);

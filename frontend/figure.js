@@ -15,7 +15,7 @@ export function mount({ kind, label, model, el, component }) {
   root.className = "gn-figure";
   root.dataset.figure = kind;
   root.setAttribute("aria-label", label);
-  root.dataset.name = model.get("name") || freeName(kind);
+  root.dataset.name = model.get("name") || el.dataset.name || freeName(kind); // a page counts its figures before they start
   el.append(root);
   render(h(Frame.Provider, { value: root, children: h(component, { model, name: root.dataset.name, root }) }), root);
   return () => {

@@ -220,6 +220,33 @@ def test_a_figure_stands_in_the_page_with_its_module_and_style_once(book: Callab
     assert "anywidgetStatic" in next((built.out / "_static/widgets").glob("*.js")).read_text()
 
 
+def test_only_the_first_figures_module_comes_with_the_page_and_the_host_asks_for_others(
+    book: Callable[..., Built],
+) -> None:
+    other = COUNTER.replace("model.get", "'other ' + model.get").replace("Counter", "Other").format(count=4)
+    cells = "".join(f"```{{code-cell}}\n{code}```\n\n" for code in (COUNTER.format(count=3), other))
+    built = book(index=HEAD + f"# Title\n\n{cells}")
+    assert built.warnings == ""
+    page = built.page()
+    assert re.findall(r'data-kind="(\w+)"', page) == ["counter", "other"]
+    (now,) = re.findall(r'src="_static/widgets/(w\w+)\.js', page)
+    ((key, later),) = json.loads(
+        re.search(r'<script type="application/vnd.anywidget-static\+json">(.*?)</script>', page, re.DOTALL)[1]
+    )["modules"].items()
+    assert key != now
+    assert re.fullmatch(rf"_static/widgets/{key}\.js\?v=\w+", later)
+    assert "other" in (built.out / later.partition("?")[0]).read_text()
+    assert "other" not in (built.out / f"_static/widgets/{now}.js").read_text()
+
+
+@pytest.mark.parametrize(
+    ("identity", "kind"),
+    [("gnlib.widgets.batch_lab.BatchLab", "batch_lab"), ("__main__.Dial", "dial"), ("Dial", "dial")],
+)
+def test_a_figure_is_called_after_its_module_or_its_class(identity: str, kind: str) -> None:
+    assert anywidget_static.kind_of(identity) == kind
+
+
 def test_a_module_of_an_earlier_build_does_not_stay(book: Callable[..., Built]) -> None:
     cell = "# Title\n\n```{code-cell}\n" + COUNTER.format(count=3) + "```\n"
     before = {path.name for path in (book(index=HEAD + cell).out / "_static/widgets").iterdir()}

@@ -45,6 +45,12 @@ def key_of(text: str) -> str:
     return "w" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def kind_of(identity: str) -> str:
+    """Return what figures of a class are called in the address: the stem of the module, as in ``square.Square``."""
+    *_, module, name = f".{identity}".rsplit(".", 2)
+    return name.lower() if module in ("", "__main__") else module
+
+
 def shrink(state: dict[str, Any], docname: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what the page keeps of the widgets' state, and the sources of modules and style sheets by key.
 
@@ -78,7 +84,7 @@ def shrink(state: dict[str, Any], docname: str) -> tuple[dict[str, Any], dict[st
         models[identity] = {
             "esm": keep(traits["_esm"]),
             "css": keep(traits.get("_css")),
-            "name": traits.get("_anywidget_id", name).rsplit(".", 1)[-1],
+            "kind": kind_of(traits.get("_anywidget_id", name)),
             "state": {
                 k: v for k, v in traits.items() if k not in NOT_STATE and not k.startswith(("_model_", "_view_"))
             },
@@ -92,6 +98,12 @@ def shrink(state: dict[str, Any], docname: str) -> tuple[dict[str, Any], dict[st
             if len(models[identity]["buffers"]) != len(buffers):
                 raise ExtensionError(f"{docname}: {name} has a binary trait in an encoding other than base64")
     return {"models": models}, sources
+
+
+def as_script(payload: dict[str, Any]) -> str:
+    """Return data as the text of a script element."""
+    text = json.dumps(payload, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return text.replace("<", "\\u003c")
 
 
 def figures(env: BuildEnvironment) -> dict[str, tuple[str, dict[str, str]]]:
@@ -111,8 +123,7 @@ def on_read(app: Sphinx, doctree: Any) -> None:
         return
     payload, sources = shrink(json.loads(entry[1]["body"].replace("\\u003c", "<")), docname)
     if payload["models"]:
-        text = json.dumps(payload, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-        figures(app.env)[docname] = (text.replace("<", "\\u003c"), sources)
+        figures(app.env)[docname] = (as_script(payload), sources)
 
 
 def on_purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
@@ -128,11 +139,14 @@ class MountPoints(SphinxPostTransform):
 
     def run(self, **options: Any) -> None:
         """Replace them."""
+        payload, _ = figures(self.env).get(self.env.docname, ('{"models": {}}', {}))
+        kinds = {identity: model["kind"] for identity, model in json.loads(payload)["models"].items()}
         for raw in list(self.document.findall(nodes.raw)):
             if match := VIEW.fullmatch(raw.astext().strip()):
                 identity = json.loads(match[1].replace("\\u003c", "<"))["model_id"]
+                kind = escape(kinds.get(identity, ""))
                 note = f'<p class="gn-mount-note">{WAITING}</p>'
-                text = f'<div class="gn-mount" data-model="{escape(identity)}">{note}</div>'
+                text = f'<div class="gn-mount" data-model="{escape(identity)}" data-kind="{kind}">{note}</div>'
                 raw.replace_self(nodes.raw("", text, format="html"))
 
 
@@ -147,17 +161,26 @@ def write_module(app: Sphinx, key: str, source: str) -> None:
 
 
 def on_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Give a page the payload, each module once, each style sheet once, and the host."""
+    """Give a page the payload, the first figure's module, every style sheet once, and the host.
+
+    The other modules are named in the payload: the host asks for them once nothing on the screen waits any more.
+    """
     if app.builder.format != "html" or doctree is None or pagename not in figures(app.env):
         return
     payload, sources = figures(app.env)[pagename]
-    models = json.loads(payload)["models"].values()
-    # after all scripts, so that the browser meets their names before it reads through the data
-    app.add_js_file(None, body=payload, type=PAYLOAD, priority=990)
-    for key in sorted({model["esm"] for model in models}):
+    data = json.loads(payload)
+    models = data["models"]
+    shown = re.findall(r'class="gn-mount" data-model="([^"]*)"', context.get("body", ""))
+    first = next((models[identity]["esm"] for identity in shown if identity in models), None)
+    for key in sorted({model["esm"] for model in models.values()}):
         write_module(app, key, sources[key])
-        app.add_js_file(f"{FOLDER}/{key}.js", loading_method="async", fetchpriority="high")
-    for key in sorted({model["css"] for model in models if model["css"]}):
+        if key != first:
+            data.setdefault("modules", {})[key] = context["pathto"](f"_static/{FOLDER}/{key}.js", resource=True)
+    # after all scripts, so that the browser meets their names before it reads through the data
+    app.add_js_file(None, body=as_script(data), type=PAYLOAD, priority=990)
+    if first:
+        app.add_js_file(f"{FOLDER}/{first}.js", loading_method="async", fetchpriority="high")
+    for key in sorted({model["css"] for model in models.values() if model["css"]}):
         write_if_changed(Path(app.outdir, "_static", FOLDER, f"{key}.css"), sources[key])
         app.add_css_file(f"{FOLDER}/{key}.css")
     app.add_js_file("anywidget-host.js", loading_method="async", fetchpriority="high")

@@ -127,6 +127,12 @@ FIXES = (
         r'role="doc-biblioentry"',
         'role="listitem"',
     ),
+    Fix.of(
+        "the theme's scripts run last, and must not come before the first figure's",
+        r'<link rel="preload" as="script" href="[^"]*" />\s*',
+        "",
+        2,
+    ),
     Fix.of("no inline handler: print", r'onclick="window\.print\(\)"', 'data-gn-click="print"'),
     Fix.of("no inline handler: full screen", r'onclick="toggleFullScreen\(\)"', 'data-gn-click="fullscreen"'),
     Fix.of("no inline handler: how to run", r'onclick="gn:run"', 'data-gn-click="run" aria-haspopup="dialog"'),

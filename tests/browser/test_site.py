@@ -31,12 +31,14 @@ WIDTHS = (1280, 360, 320)
 
 
 def settled(page: Page) -> None:
-    """Every figure stands, every font is there."""
+    """Every figure stands, every font is there, and the reader is at the top again."""
     page.evaluate(
         "document.fonts.ready.then(() => null)"
     )  # no wait_for_function: its polling is eval, which the policy forbids
     for place in page.locator(".gn-mount").all():
+        place.scroll_into_view_if_needed()  # a figure starts when the reader comes near
         expect(place).to_have_attribute("data-mounted", "true")
+    page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
 
 
 @pytest.mark.parametrize("width", [1280, 320])
@@ -383,6 +385,62 @@ def test_a_figure_that_cannot_start_says_so_in_plain_words(
     assert watched.axe(".gn-mount") == []
     assert watched.faults  # the console says so too
     watched.faults.clear()
+
+
+@pytest.mark.parametrize("width", [1280, 800, 360])
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_page_keeps_room_for_a_figure_that_has_not_started(
+    name: str, width: int, site: Any, watch: Callable[..., Any]
+) -> None:
+    page = watch(site.address + name, width=width).page
+    for place in page.locator(".gn-mount").all():
+        if place.get_attribute("data-mounted"):
+            continue  # it stands in the first screen
+        kept = place.evaluate("one => one.offsetHeight")
+        place.scroll_into_view_if_needed()
+        expect(place).to_have_attribute("data-mounted", "true")
+        needed = place.evaluate("one => one.offsetHeight")
+        kind = place.get_attribute("data-kind")
+        assert abs(kept - needed) <= 0.15 * needed, f"{kind}.css keeps {kept} px, the figure has {needed}"
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_jumps_when_a_reader_scrolls_past_figures_both_ways(
+    name: str, width: int, site: Any, watch: Callable[..., Any]
+) -> None:
+    page = watch(site.address + name, width=width).page
+    page.evaluate(
+        """() => { window.jumps = []; new PerformanceObserver(list => list.getEntries().forEach(one => jumps.push(
+            [one.value, scrollY, one.sources.map(s => s.node?.className).join()])))
+            .observe({type: 'layout-shift', buffered: true}); }"""
+    )
+    walk = """step => new Promise(done => { const go = () => { const was = scrollY;
+        scrollBy({top: step, behavior: 'instant'});
+        scrollY === was ? done(null) : setTimeout(() => requestAnimationFrame(go)); }; go(); })"""
+    page.evaluate(walk, 400)
+    page.evaluate(walk, -400)
+    jumps = page.evaluate("jumps")
+    assert sum(value for value, *_ in jumps) < 0.1, jumps  # what the web calls good; it is 0 where nothing moves
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_link_to_a_section_lands_on_it(name: str, width: int, site: Any, watch: Callable[..., Any]) -> None:
+    text = (SITE / name).read_text("utf8")
+    for anchor in re.findall(r'<section id="([^"]+)"', text)[2::4]:
+        page = watch(f"{site.address}{name}#{anchor}", width=width).page
+        page.evaluate(
+            """() => new Promise(done => { let last = -1, still = 0; const look = () => {
+                still = scrollY === last ? still + 1 : 0; last = scrollY;
+                still > 15 ? done(null) : requestAnimationFrame(look); }; look(); })"""
+        )
+        top, left = page.evaluate(
+            """id => [document.getElementById(id).getBoundingClientRect().top,
+                document.documentElement.scrollHeight - innerHeight - scrollY]""",
+            anchor,
+        )
+        assert 0 <= top < 120 or (left < 2 and top < 900), (anchor, top)
 
 
 HOST = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Two views</title>

@@ -24,7 +24,10 @@
       }
     }
   };
-  addEventListener("load", reachable);
+  addEventListener("load", () => {
+    document.documentElement.dataset.gnReady = ""; // see gn-theme.css
+    reachable();
+  });
   addEventListener("resize", reachable);
 
   // a fold that holds what the address or a search points at opens; printing opens all
