@@ -8,6 +8,7 @@ address             the repository's one address, and all that follows from it (
 freshness           chapters are executed again when the library, the front end or torch changed, and only then
 streams             what a cell printed, as it printed it
 answer, beside      the two forms of our own: ``{answer}`` folds an answer, ``gn-beside`` sets prose beside its code
+check               ``{check}`` asks a question in the page, ``{progress}`` lists them all
 anywidget_static    figures run in the page, with no kernel
 katex_static        math is drawn at build time
 notebooks           a portable notebook of every chapter, from the resolved doctree
@@ -29,6 +30,7 @@ PARTS = (
     "streams",
     "answer",
     "beside",
+    "check",
     "anywidget_static",
     "katex_static",
     "notebooks",

@@ -31,6 +31,7 @@ from sphinx.util import logging
 
 from gnlib.book import address
 from gnlib.book.answer import Folded, Summary
+from gnlib.book.check import Between, Check, Choice, Progress
 from gnlib.book.katex_static import display_tex
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ SILENT = (
     addnodes.highlightlang,
     addnodes.toctree,
     addnodes.tabular_col_spec,
+    Progress,  # kept by the book's pages
 )
 EQUATION = re.compile(r"\(\d+(?:\.\d+)*\)")  # how the page refers to one
 ADMONITIONS = (nodes.Admonition, addnodes.seealso, nodes.sidebar, nodes.topic)
@@ -118,6 +120,8 @@ class Writer:
                 yield from self.blocks(element.children, depth)
         elif isinstance(element, Folded):
             yield from self.folded(element, depth)
+        elif isinstance(element, Check):
+            yield from self.question(element, depth)
         elif isinstance(element, ADMONITIONS):
             yield from self.admonition(element, depth)
         elif isinstance(element, nodes.block_quote):
@@ -218,6 +222,26 @@ class Writer:
         else:
             text = "\n\n".join(str(piece) for piece in pieces)
             yield f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>"
+
+    def question(self, element: Any, depth: int) -> Iterator[str | Code]:
+        """Yield a question as text, and its answers folded."""
+        hints = {"one": "One is right.", "several": "Several are right.", "number": "The answer is a number."}
+        pieces = [f"**Question.** {self.inline(element[0])} *{hints[element['kind']]}*"]
+        choices = []
+        for child in element.children:
+            if isinstance(child, Between):
+                pieces += [str(piece) for piece in self.blocks(child.children, depth)]
+            elif isinstance(child, Choice):
+                choices.append([self.inline(part) for part in child.children])
+        if element["kind"] != "number":
+            pieces.append("\n".join(f"- {words}" for words, _ in choices))
+        yield from quoted(pieces)
+        rights = [child["right"] for child in element.children if isinstance(child, Choice)]
+        answers = "\n".join(
+            f"- **{words or 'any other number'}**, {'right' if right else 'wrong'}. {why}".rstrip()
+            for right, (words, why) in zip(rights, choices, strict=True)
+        )
+        yield f"<details>\n<summary>All answers, explained</summary>\n\n{answers}\n\n</details>"
 
     def figure(self, element: Any, depth: int) -> Iterator[str | Code]:
         for child in element.children:

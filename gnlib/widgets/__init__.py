@@ -1,5 +1,6 @@
 """Figures that a reader can touch: in a page without a kernel, in Jupyter, in Colab."""
 
+from gnlib.widgets.check import Check
 from gnlib.widgets.square import Square
 
-__all__ = ["Square"]
+__all__ = ["Check", "Square"]
