@@ -173,7 +173,7 @@ def test_the_list_names_every_question_of_the_book_in_its_order(built: Built) ->
     assert 'href="index.html#check-values">How many values share one mean?</a>' in listed
     assert "3 questions" in listed
     assert "1 question<" in listed
-    assert 'data-progress="progress.html#progress"' in built.page("second")
+    assert 'data-progress="progress.html#questions"' in built.page("second")
 
 
 def test_the_list_follows_when_a_chapter_changes(tmp_path: Path) -> None:

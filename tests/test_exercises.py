@@ -362,7 +362,6 @@ WRONG: list[tuple[str, str, Callable[..., Any]]] = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore:var():UserWarning")
 @pytest.mark.parametrize(("exercise", "says", "function"), WRONG, ids=[f"{one[0]}: {one[1]}" for one in WRONG])
 def test_a_mistake_is_called_by_its_name(exercise: str, says: str, function: Callable[..., Any]) -> None:
     report = check(exercise, function)

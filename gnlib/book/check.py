@@ -139,7 +139,7 @@ class ProgressDirective(SphinxDirective):
 
     def run(self) -> list[Any]:
         """Return its place; the list is known when all chapters have been read."""
-        return [Progress(ids=["progress"])]
+        return [Progress()]
 
 
 # ---------------------------------------------------------------------- what the whole book knows
@@ -223,7 +223,7 @@ def visit_check(self: HTML5Translator, element: Any) -> None:
     kind, name = element["kind"], element["name"]
     choices = [child for child in element.children if isinstance(child, Choice)]
     list_of_all = progress_page(self.builder.env)
-    link = f"{self.builder.get_relative_uri(page, list_of_all)}#progress" if list_of_all else ""
+    link = f"{self.builder.get_relative_uri(page, list_of_all)}#questions" if list_of_all else ""
     facts = {"check": name, "kind": kind, "page": page, "reveal": element["reveal"], "progress": link}
     data = "".join(f' data-{key}="{escape(value)}"' for key, value in facts.items() if value)
     # method="dialog": outside of a dialog it does nothing, so that without the script Enter does not reload the page
@@ -276,7 +276,7 @@ def visit_progress(self: HTML5Translator, element: Any) -> None:
     """Write the list of all questions."""
     builder, put = self.builder, self.body.append
     here = builder.current_docname
-    put('<div class="gn-progress" id="progress"><ul>\n')
+    put('<div class="gn-progress" id="questions"><ul>\n')
     for docname in in_order(builder.env):
         uri = builder.get_relative_uri(here, docname)
         asked = questions(builder.env)[docname]
