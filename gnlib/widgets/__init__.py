@@ -1,6 +1,7 @@
 """Figures that a reader can touch: in a page without a kernel, in Jupyter, in Colab."""
 
+from gnlib.widgets.batch_lab import BatchLab
 from gnlib.widgets.check import Check
 from gnlib.widgets.square import Square
 
-__all__ = ["Check", "Square"]
+__all__ = ["BatchLab", "Check", "Square"]

@@ -138,8 +138,8 @@ def carried(x: Tensor) -> dict[str, Any]:
     return {"values": values, "precision": PRECISIONS[x.dtype], "shape": list(x.shape)}
 
 
-def activation(given: Any) -> Tensor:
-    """Bring what was given into a tensor that the figure can carry exactly, or say what would do."""
+def activation(given: Any, most: int | None = MOST_VALUES) -> Tensor:
+    """Bring what was given into a tensor that a figure can carry exactly, or say what would do; None: of any size."""
     try:
         x: Tensor = torch.as_tensor(given).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
@@ -152,10 +152,9 @@ def activation(given: Any) -> Tensor:
         raise ValueError(f"x must have shape (N, C, *), rank 2 or more: got shape {shape}; x.reshape(1, -1) would do")
     if x.numel() == 0:
         raise ValueError(f"x must have values to show: got shape {shape}, which has none; every axis must be 1 or more")
-    if x.numel() > MOST_VALUES:
+    if most is not None and x.numel() > most:
         raise ValueError(
-            f"x must have at most {MOST_VALUES:,} values: got shape {shape}, {x.numel():,} values; "
-            f"{_smaller(shape)} would do"
+            f"x must have at most {most:,} values: got shape {shape}, {x.numel():,} values; {_smaller(shape)} would do"
         )
     if x.dtype not in PRECISIONS:
         exact = x.double()  # whole numbers and the float8 types; a float64 holds all but the largest of them
