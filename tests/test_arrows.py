@@ -32,6 +32,7 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "gnlib.exercises": ({"gnlib.exercises.tasks"}, {"torch"}),
     "gnlib.exercises.tasks": ({"gnlib.grouping", "gnlib.core"}, {"torch"}),
     "gnlib.photographs": (set(), {"torch", "PIL"}),
+    "gnlib.photo_net": ({"gnlib.grouping", "gnlib.core"}, {"torch"}),
     "gnlib.question": (set(), set()),
     "gnlib.widgets": ({"gnlib.widgets.batch_lab", "gnlib.widgets.check", "gnlib.widgets.square"}, set()),
     "gnlib.widgets.check": ({"gnlib.question", "gnlib.widgets.figure"}, {"traitlets"}),
@@ -102,6 +103,7 @@ NEVER = {"tests", "tools"}
 KNOW_NO_LAYER = {
     "gnlib.exercises",
     "gnlib.photographs",
+    "gnlib.photo_net",
     "gnlib.widgets",
     "gnlib.figures",
     "gnlib.cifar.models",
@@ -126,6 +128,7 @@ PUBLIC = {
     "gnlib.records": {"recorded"},
     "gnlib.widgets": set(gnlib.widgets.__all__),
     "gnlib.photographs": {"CREDITS", "oriented_filters", "photographs"},
+    "gnlib.photo_net": {"PhotoNet", "record", "trained"},
 }
 
 
