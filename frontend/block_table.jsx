@@ -5,7 +5,7 @@ import { NumberTable } from "./number_table.jsx";
 /**
  * @param {{
  *   N: number, C: number, point: import("./grouping.js").Point, blocks: import("./moments.js").Moments,
- *   within: Float64Array, between: Float64Array, picked: number, words: import("./strings/en/square.js").Words,
+ *   within: Float64Array, between: Float64Array, picked: number, words: Pick<import("./strings/en/square.js").Words, "table" | "tableCaption" | "columns" | "range">,
  * }} props
  */
 export function BlockTable({ N, C, point: { b, g }, blocks, within, between, picked, words }) {
