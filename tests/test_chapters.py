@@ -9,16 +9,22 @@ from typing import Any, NamedTuple
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
+import torch
 import yaml
 
 import gnlib.widgets
+from gnlib import Grouping, Moments, moments, normalize, pool
+from gnlib.cifar import Config
+from gnlib.cifar.training import learning_rate
 from gnlib.photographs import CREDITS
+from gnlib.question import Question, parse
 
 ROOT = Path(__file__).resolve().parents[1]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
 PARTS = {part["caption"]: [entry["file"] for entry in part["chapters"]] for part in TOC["parts"]}
 PAGES = [TOC["root"], *(file for files in PARTS.values() for file in files)]
 CHAPTERS = [file for caption, files in PARTS.items() if caption != "Reference" for file in files]
+WITH_QUESTIONS = [f"chapters/{stem}" for stem in ("one_core", "group_norm", "cifar10", "small_batches")]
 LONGEST_CELL = 12  # lines; a longer one wants to be a tested function
 FIGURE = rf"\b(?:{'|'.join(gnlib.widgets.__all__)})\("  # a figure to touch
 WIDEST_CELL = 79  # characters that fit between the margins of a window 1280 pixels wide
@@ -123,6 +129,65 @@ def test_every_question_has_its_folded_answer(chapter: str) -> None:
     assert [answer for _, answer in order[1::2]] == ["answer"] * (len(order) // 2)
     assert [question for question, _ in order[::2]] == ["guess"] + ["exercise"] * len(exercises)
     assert len(order) % 2 == 0
+
+
+def questions(chapter: str) -> dict[str, Question]:
+    """The questions in the page, by their names or first words."""
+    found = {}
+    for first, rest in re.findall(r"^:::\{check\} ([^\n]*)\n(.*?)^:::$", source(chapter), flags=re.M | re.S):
+        name = re.search(r"^:name: (.*)$", rest, flags=re.M)
+        body = re.sub(r"^:\w+: .*\n", "", rest, flags=re.M)
+        found[name[1] if name else first] = parse(first, body.splitlines())
+    return found
+
+
+@pytest.mark.parametrize("chapter", WITH_QUESTIONS)
+def test_a_chapter_asks_and_checks_code(chapter: str) -> None:
+    assert len(questions(chapter)) >= 3
+    code = "\n".join(block.body for block in cells(chapter))
+    exercises = re.findall(r'^check\("(\w+)", (\w+)\)$', code, flags=re.M)
+    assert exercises, "a try that the checker judges"
+    for exercise, function in exercises:
+        solved = "\n".join(block.body for block in answers(chapter))
+        assert f'assert check("{exercise}", {function})' in solved
+
+
+def values(shape: tuple[int, ...], grouping: Grouping) -> float:
+    return pool(moments(torch.zeros(shape)), grouping).count[0, 0].item()
+
+
+def test_what_questions_ask_for_is_what_the_library_counts() -> None:
+    two_cells = Moments(torch.ones(1, 2), torch.tensor([[1.0, 5.0]]), torch.tensor([[2.0, 2.0]]))
+    right = {
+        "within-and-between": pool(two_cells, Grouping.everything()).var.item(),
+        "fewer-groups": values((4, 8, 1), Grouping.group_norm(2)),
+        "values-in-a-group": values((8, 256, 14, 14), Grouping.group_norm(32)),
+        "rate-for-32": learning_rate(Config.of(batch_size=32, lr=0.1, warmup=0).recipe, 0, 100),
+        "last-map": values((16, 3, 2, 2), Grouping.batch_norm()),
+    }
+    asked = {name: q for chapter in WITH_QUESTIONS for name, q in questions(chapter).items() if q.kind == "number"}
+    assert set(asked) == set(right)
+    for name, question in asked.items():
+        near = [option for option in question.options if option.value is not None and option.right]
+        assert near[0].value == pytest.approx(right[name]), name
+    choices = questions("chapters/one_core")["values-of-batch-norm"].options
+    (counted,) = (option for option in choices if option.right)
+    assert int(counted.text.replace(",", "")) == values((4, 8, 16, 16), Grouping.batch_norm())
+
+
+def test_who_is_said_to_notice_a_stronger_channel_does() -> None:
+    x = torch.randn(4, 8, 5, 5, dtype=torch.float64)
+    strong = x.clone()
+    strong[:, 0] *= 3
+    points = {
+        "BatchNorm": Grouping.batch_norm(),
+        "LayerNorm": Grouping.layer_norm(),
+        "InstanceNorm": Grouping.instance_norm(),
+        "GroupNorm, 4 groups": Grouping.group_norm(4),
+    }
+    for option in questions("chapters/one_core")["strong-channel"].options:
+        change = normalize(strong, points[option.text]) - normalize(x, points[option.text])
+        assert (change[:, 1:].abs().max().item() < 1e-12) == option.right, option.text
 
 
 def drawing_nothing(cell: Block) -> str:
