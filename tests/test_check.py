@@ -157,12 +157,14 @@ def test_a_question_has_an_address_that_outlives_its_neighbours(built: Built) ->
 
 def test_only_pages_with_questions_carry_the_script(built: Built) -> None:
     for name in PAGES:
-        assert "gn-check.js" in built.page(name)
+        assert ("gn-check.js" in built.page(name)) == (name != "progress")
+        assert ("gn-progress.js" in built.page(name)) == (name == "progress")
         assert "gn-check.css" in built.page(name)
     assert "gn-check" not in built.page("search")
-    script = (built.out / "_static" / "gn-check.js").read_text("utf8")
-    assert len(script) < 16_000
-    assert "innerHTML" not in script
+    for script in ("gn-check.js", "gn-progress.js"):
+        text = (built.out / "_static" / script).read_text("utf8")
+        assert len(text) < 12_000
+        assert "innerHTML" not in text
 
 
 def test_the_list_names_every_question_of_the_book_in_its_order(built: Built) -> None:

@@ -11,7 +11,8 @@ addresses and in the reader's progress, by default made of its first words; ``:u
 ``:reveal: square.b=1&square.g=8``, the state of a figure that the reader may look at once an answer is given.
 
 The page holds the whole question: native inputs, and all answers in a fold, for those without JavaScript, for the
-search and for print. ``frontend/check_page.js`` adds the button. What is answered stays in the reader's browser.
+search and for print. ``frontend/check_page.js`` adds the button, ``progress_page.js`` the state of
+the list. What is answered stays in the reader's browser.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
 WORDS_OF_A_NAME = 6
-BUNDLE = ("--bundle", "--format=iife", "--minify", "--target=es2020", "--charset=utf8", "--log-level=warning")
+BUNDLE = ("--bundle", "--format=iife", "--minify", "--target=es2022", "--charset=utf8", "--log-level=warning")
 ANCHOR = "check-"  # before the name of a question, in the page's addresses
 
 
@@ -295,18 +296,24 @@ def on_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, An
     """Give a page with questions, or with the list, the script and the style."""
     if app.builder.format != "html" or doctree is None:
         return
-    if pagename in questions(app.env) or pagename == progress_page(app.env):
-        app.add_js_file("gn-check.js", loading_method="defer")
+    scripts = {"check": pagename in questions(app.env), "progress": pagename == progress_page(app.env)}
+    for name, wanted in scripts.items():
+        if wanted:
+            app.add_js_file(f"gn-{name}.js", loading_method="defer")
+    if any(scripts.values()):
         app.add_css_file("gn-check.css")
 
 
 def on_builder(app: Sphinx) -> None:
-    """Bundle the script and the style into the site."""
+    """Bundle the scripts and the style into the site."""
     if app.builder.format != "html":
         return
-    for kind, text in (("js", 'import "./frontend/check_page.js";'), ("css", '@import "./frontend/check.css";')):
-        bundled = esbuild(ROOT, *BUNDLE, f"--loader={kind}", text=text)
-        write_if_changed(Path(app.outdir, "_static", f"gn-check.{kind}"), bundled)
+    for name, kind, text in (
+        ("gn-check.js", "js", 'import "./frontend/check_page.js";'),
+        ("gn-progress.js", "js", 'import "./frontend/progress_page.js";'),
+        ("gn-check.css", "css", '@import "./frontend/check.css";'),
+    ):
+        write_if_changed(Path(app.outdir, "_static", name), esbuild(ROOT, *BUNDLE, f"--loader={kind}", text=text))
 
 
 def skip(self: HTML5Translator, element: Any) -> None:
