@@ -10,6 +10,7 @@ streams             what a cell printed, as it printed it
 answer, beside      the two forms of our own: ``{answer}`` folds an answer, ``gn-beside`` sets prose beside its code
 check               ``{check}`` asks a question in the page, ``{progress}`` lists them all
 anywidget_static    figures run in the page, with no kernel
+reference           the library's docstrings become a chapter
 katex_static        math is drawn at build time
 notebooks           a portable notebook of every chapter, from the resolved doctree
 wheel               the library's wheel, beside the site
@@ -32,6 +33,7 @@ PARTS = (
     "beside",
     "check",
     "anywidget_static",
+    "reference",
     "katex_static",
     "notebooks",
     "wheel",

@@ -118,12 +118,12 @@ class Run:
 
     @property
     def state(self) -> str:
-        """How it ended: "finished", "stopped" or "diverged"."""
+        """The word for how it ended, "finished", "stopped" or "diverged"."""
         return self.outcome.state if self.outcome else "not begun"
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """One dict an epoch: losses, accuracies as fractions, learning rate, seconds."""
+        """A dict for each epoch, with losses, accuracies as fractions, learning rate, seconds."""
         return self.outcome.history if self.outcome else []
 
     @property

@@ -1,0 +1,41 @@
+"""The library reference names everything that a program may import, and nothing that is not there."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+import gnlib
+import gnlib.widgets
+from gnlib.book.reference import LONE_STAR
+
+TEXT = (Path(__file__).resolve().parents[1] / "chapters" / "api.md").read_text("utf8")
+NAMED = re.findall(r"^\.\. (?:auto\w+|data):: ([\w.]+)$", TEXT, flags=re.M)
+
+
+def test_every_public_name_has_its_entry_once() -> None:
+    full = [name if name.startswith("gnlib.") else f"gnlib.{name}" for name in NAMED]
+    assert len(full) == len(set(full))
+    wanted = {f"gnlib.{name}" for name in gnlib.__all__} | {f"gnlib.widgets.{name}" for name in gnlib.widgets.__all__}
+    assert wanted <= set(full)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_entry_is_there_and_documented(name: str) -> None:
+    module, _, last = (name if name.startswith("gnlib.") else f"gnlib.{name}").rpartition(".")
+    thing = getattr(importlib.import_module(module), last)
+    assert thing is gnlib.EACH or len(thing.__doc__) > 30
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("(N, C, *)", r"(N, C, \*)"),
+        ("(*, shape)", r"(\*, shape)"),
+        ("*between* parts", "*between* parts"),
+        ("a * b", "a * b"),
+    ],
+)
+def test_a_star_in_a_shape_is_no_emphasis(said: str, read: str) -> None:
+    assert LONE_STAR.sub(r"\\*", said) == read
