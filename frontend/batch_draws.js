@@ -28,15 +28,22 @@ export function drawn(seed, images) {
 
 /** One channel of a table. @param {Moments} cells @param {number} c @returns {Moments} shape (rows, 1) */
 export function channel(cells, c) {
-  const one = (/** @type {Float64Array} */ part) => Float64Array.from({ length: cells.rows }, (_, n) => part[n * cells.columns + c]);
-  return { rows: cells.rows, columns: 1, count: one(cells.count), mean: one(cells.mean), var: one(cells.var) };
+  return pick(cells, Int32Array.from({ length: cells.rows }, (_, n) => n * cells.columns + c));
 }
 
-/** Some rows of a table of one channel. @param {Moments} cells @param {number} rows @param {(row: number) => number} which @returns {Moments} */
-function rowsOf(cells, rows, which) {
-  const one = (/** @type {Float64Array} */ part) => Float64Array.from({ length: rows }, (_, row) => part[which(row)]);
-  return { rows, columns: 1, count: one(cells.count), mean: one(cells.mean), var: one(cells.var) };
+/** Some cells of a table, below each other. @param {Moments} cells @param {Int32Array} which @returns {Moments} shape (which, 1) */
+function pick(cells, which) {
+  const rows = which.length;
+  const part = (/** @type {Float64Array} */ from) => {
+    const values = new Float64Array(rows);
+    for (let i = 0; i < rows; i++) values[i] = from[which[i]];
+    return values;
+  };
+  return { rows, columns: 1, count: part(cells.count), mean: part(cells.mean), var: part(cells.var) };
 }
+
+/** The block of every batch that comes after so many. @param {number} size of the blocks @param {number} [after] */
+const ofEveryBatch = (size, after = 0) => Int32Array.from({ length: DRAWS }, (_, t) => (t * MOST) / size + after);
 
 /**
  * All batches at every size of block: single images, then neighbours pooled two and two. What was pooled can be pooled
@@ -45,7 +52,7 @@ function rowsOf(cells, rows, which) {
  * @returns {Moments[]} a level for each of SIZES, shape (DRAWS · MOST / size, 1), batch after batch
  */
 export function pyramid(cells, indices) {
-  const levels = [rowsOf(cells, indices.length, (row) => indices[row])];
+  const levels = [pick(cells, indices)];
   while (levels.length < SIZES.length) {
     const below = levels[levels.length - 1];
     levels.push(pool(below, { b: below.rows / 2, g: 1 }));
@@ -55,7 +62,7 @@ export function pyramid(cells, indices) {
 
 /** The first block of every batch. @param {Moments[]} levels @param {number} i which of SIZES @returns {Moments} shape (DRAWS, 1) */
 export function guesses(levels, i) {
-  return rowsOf(levels[i], DRAWS, (t) => (t * MOST) / SIZES[i]);
+  return pick(levels[i], ofEveryBatch(SIZES[i]));
 }
 
 /**
@@ -65,11 +72,16 @@ export function guesses(levels, i) {
  * @returns {Moments[]} each of shape (DRAWS, 1)
  */
 export function company(levels, me) {
-  const found = [rowsOf(me, DRAWS, () => 0)];
+  const found = [pick(me, new Int32Array(DRAWS))];
   for (let i = 0; i < SIZES.length - 1; i++) {
-    const next = rowsOf(levels[i], DRAWS, (t) => (t * MOST) / SIZES[i] + 1);
-    const pair = (/** @type {"count" | "mean" | "var"} */ part) => Float64Array.from({ length: 2 * DRAWS }, (_, k) => (k % 2 ? next : found[i])[part][k >> 1]);
-    found.push(pool({ rows: 2 * DRAWS, columns: 1, count: pair("count"), mean: pair("mean"), var: pair("var") }, { b: DRAWS, g: 1 }));
+    const next = pick(levels[i], ofEveryBatch(SIZES[i], 1));
+    const pair = (/** @type {Float64Array} */ first, /** @type {Float64Array} */ second) => {
+      const both = new Float64Array(2 * DRAWS);
+      for (let t = 0; t < DRAWS; t++) [both[2 * t], both[2 * t + 1]] = [first[t], second[t]];
+      return both;
+    };
+    const pairs = { rows: 2 * DRAWS, columns: 1, count: pair(found[i].count, next.count), mean: pair(found[i].mean, next.mean), var: pair(found[i].var, next.var) };
+    found.push(pool(pairs, { b: DRAWS, g: 1 }));
   }
   return found;
 }

@@ -64,6 +64,8 @@ test("the law of the guesses holds: √n for the mean, 1/n for the variance", ()
   const direct = moments(all, { N: 1, C: 1, S: all.length });
   near(law.mean, direct.mean[0], "mean");
   near(law.variance, direct.var[0], "variance");
+  const squares = Array.from({ length: 9 }, (_, n) => [...cell(n, 1)].reduce((sum, v) => sum + (v - direct.mean[0]) ** 2 / 5, 0));
+  near(law.spreadError(4), summarize(squares).sd / (2 * Math.sqrt(direct.var[0]) * 2), "first-order error of σ");
   near(law.apart, summarize(one.mean).sd, "spread of the images' means");
   const levels = Array.from({ length: 40 }, (_, seed) => pyramid(one, drawn(seed, 9)));
   for (const n of [1, 2, 8, 32]) {

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from torch import Tensor
 
 from gnlib.widgets import BatchLab
-from tests.browser.stage import READ, Hands, fragment, number, unit, wait
+from tests.browser.stage import READ, Hands, color, fragment, number, unit, wait
 
 SIZES = [1, 2, 4, 8, 16, 32, 64]
 SIZE_TABLE, DRAW_TABLE, BATCH_TABLE = "Numbers by batch size", "The 200 batches, one by one", "The batch shown"
@@ -225,6 +225,20 @@ def test_the_cat_changes_with_its_company_under_batchnorm_alone(show):
     expect(figure.root.locator(".gn-bl-verdict")).to_contain_text("BatchNorm over one image is InstanceNorm")
 
 
+def test_every_square_has_the_color_of_its_images_mean(show):
+    lab = BatchLab(batch_size=8, channel=4, draw=3)
+    (figure,) = show(lab)
+    means = lab.population.mean[:, 4]
+    shown = means[lab.drawn[3, :8]]
+    shown[0] = lab.image[0, 4].double().mean()
+    levels = (shown - means.mean()) / means.std(correction=0)
+    fills = figure.root.locator(".gn-bl-batch > rect:not(.gn-bl-me)").evaluate_all(
+        "all => all.map(e => getComputedStyle(e).fill.match(/[0-9]+/g).map(Number))"
+    )
+    # the figure's scale is not cut into 256 steps here: a step is at most 2 of 255
+    assert (torch.tensor(fills) - color(levels)).abs().max() <= 2.5
+
+
 def test_the_batch_is_cut_where_blocks_end(show):
     (figure,) = show(BatchLab(batch_size=32, samples_per_block=4))
     squares = figure.root.locator(".gn-bl-batch > rect:not(.gn-bl-me)")
@@ -273,11 +287,14 @@ def test_batch_size_and_block_are_two_dials(show):
     figure.page.keyboard.press("Home")
     figure.page.keyboard.press("End")
     assert figure.get("samples_per_block") == 4
+    figure.page.keyboard.press("ArrowLeft")
+    figure.page.keyboard.press("ArrowLeft")  # 16
     figure.blocks.focus()
     figure.page.keyboard.press("End")  # the whole batch, whatever its size will be
+    assert figure.get("samples_per_block") == 64
     figure.size.focus()
-    figure.page.keyboard.press("ArrowLeft")
-    expect(figure.root.get_by_text("b = 1 sample block", exact=True)).to_be_visible()
+    figure.page.keyboard.press("ArrowRight")
+    expect(figure.blocks).to_have_attribute("aria-valuetext", "32 samples per block, 1 sample block")
 
 
 def test_all_of_it_works_by_keyboard_alone(show):
