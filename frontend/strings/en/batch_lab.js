@@ -103,7 +103,7 @@ export const batchLab = {
   ghostRows: ["block", "batch"],
   drawTable: "The 200 batches, one by one",
   drawCaption: (/** @type {number} */ k, /** @type {string} */ channel) =>
-    `μ and σ over the first ${images(k)} of each batch, ${channel}; the watched value in its company; and what the layer has kept so far.`,
+    `μ and σ over the first ${images(k)} of each batch, ${channel}; the watched value in its company; and what BatchNorm has kept so far.`,
   drawColumns: ["Batch", "μ", "σ", "Value", "Running μ", "Running σ²"],
   batchTable: "The batch shown, image by image",
   batchCaption: "Every image’s own mean and variance in this channel: a block’s statistic is their pool.",
