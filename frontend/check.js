@@ -1,5 +1,6 @@
 // A question in a notebook: makes the form that gnlib/book/check.py writes into a page, and ties it to a model.
 import "./check.css";
+import { keepKeys } from "./notebook_keys.js";
 import { element, enhance } from "./question_form.js";
 import { check as en } from "./strings/en/check.js";
 import { language } from "./strings/index.js";
@@ -71,6 +72,7 @@ export default {
     const words = language({ en });
     const root = element("figure", "gn-figure");
     root.dataset.figure = "check";
+    keepKeys(root);
     root.setAttribute("aria-label", words.question);
     el.append(root);
     const write = (/** @type {Record<string, unknown>} */ traits) => {

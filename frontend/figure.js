@@ -1,5 +1,6 @@
 // Puts a figure into a page: its root, its name among the figures of the page, its end.
 import { createContext, h, render } from "preact";
+import { keepKeys } from "./notebook_keys.js";
 
 /** @typedef {import("./model.js").Model} Model */
 
@@ -16,6 +17,7 @@ export function mount({ kind, label, model, el, component }) {
   root.dataset.figure = kind;
   root.setAttribute("aria-label", label);
   root.dataset.name = model.get("name") || el.dataset.name || freeName(kind); // a page counts its figures before they start
+  keepKeys(root);
   el.append(root);
   render(h(Frame.Provider, { value: root, children: h(component, { model, name: root.dataset.name, root }) }), root);
   return () => {
