@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SHELL := /bin/bash# not /bin/sh: macOS's make 3.81 looks commands up in the old PATH unless a shell of our own choice does it
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book html test setup frontend lint types unit test-frontend fresh links notebooks browser chromium bench-site record-gpu record-cpu picture publish lock clean
+.PHONY: help book html test setup frontend lint types unit colab test-frontend fresh links notebooks browser chromium bench-site record-gpu record-cpu picture publish lock clean
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,8 +42,11 @@ types: setup ## mypy for Python, tsc for the front end
 	mypy
 	npm run --silent types
 
-unit: frontend ## pytest: the library, the extensions, the texts
+unit: frontend colab ## pytest: the library, the extensions, the texts
 	pytest -q tests --ignore=tests/browser --ignore=tests/test_notebooks.py
+
+colab: setup ## .colab, an environment with the notebook side of Colab
+	@python -m tools.colab
 
 test-frontend: setup ## node's own test runner: the figures' arithmetic against golden.json
 	npm run --silent test
@@ -87,6 +90,7 @@ publish: ## push the built book to the branch gh-pages of origin (GitHub Pages: 
 lock: setup ## resolve requirements/*.in and package.json again
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade requirements/book.in -o requirements/book.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade requirements/node.in -o requirements/node.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade requirements/colab.in -o requirements/colab.txt
 	npm install --package-lock-only --ignore-scripts
 
 clean: ## remove what was built (set-up stays)
