@@ -1,6 +1,6 @@
 // The batch laboratory: batches of real images, the guesses that they make, and what the guesses do to one image. This
 // module reads the state, computes with batch_draws.js and moments.js, and hands numbers to the parts that draw.
-import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import "./figure.css";
 import "./batch_lab.css";
 import { useAddress } from "./address.js";
@@ -32,6 +32,17 @@ import { Zoom } from "./zoom.jsx";
 const EPS = 1e-5;
 const MAPS = 5;
 const HEIGHT = 168; // of a chart
+const SOON = 80; // milliseconds after which what stands below follows a drag
+
+/** A value once it has stayed for a moment; the first at once. @template T @param {T} value */
+function useRested(value) {
+  const [rested, setRested] = useState(value);
+  useEffect(() => {
+    const timer = rested === value ? undefined : setTimeout(() => setRested(value), SOON);
+    return () => clearTimeout(timer);
+  }, [value, rested]);
+  return rested;
+}
 
 /** What does not change while a reader plays. @param {Model} model */
 function useContent(model) {
@@ -101,7 +112,9 @@ function BatchLab({ model, name, root }) {
   const stills = useMemo(() => Object.values(alone).map(({ mean, variance }) => normal(mean, variance)), [alone, p]);
   const still = batchy ? 0 : normal(alone[norm].mean, alone[norm].variance);
   const outputs = useMemo(() => (batchy ? jittering : SIZES.map(() => new Float64Array(DRAWS).fill(still))), [batchy, jittering, still]);
-  const path = useMemo(() => keeping(draws.levels, n, share, momentum), [draws, n, share, momentum]);
+  // what is kept, and what comes of it, waits for the hand: a drag pays for the two funnels alone
+  const later = useRested(useMemo(() => ({ draws, n, share, at }), [draws, n, share]));
+  const path = useMemo(() => keeping(later.draws.levels, later.n, later.share, momentum), [later, momentum]);
   const kept = { mean: path.mean[DRAWS - 1], variance: path.var[DRAWS - 1] };
   const keptOutput = batchy ? normal(kept.mean, kept.variance) : still;
   const pathShown = useMemo(() => (spread ? path.var.map(Math.sqrt) : path.mean), [path, spread]);
@@ -111,9 +124,11 @@ function BatchLab({ model, name, root }) {
   // ---- test images
   const ownOf = useMemo(() => content.own.map((blocks) => channelOf(blocks, Math.floor((c * blocks.columns) / C))), [content, c]);
   const lit = (/** @type {number} */ factor) => ownOf.map((by) => tested(one, factor, by, false, EPS));
-  const litKept = (/** @type {number} */ factor) => tested(one, factor, { ...untrained(1), mean: Float64Array.of(kept.mean), var: Float64Array.of(kept.variance) }, true, EPS);
+  const litKept = (/** @type {number} */ factor) =>
+    tested(later.draws.one, factor, { ...untrained(1), mean: Float64Array.of(kept.mean), var: Float64Array.of(kept.variance) }, true, EPS);
   const ownBefore = useMemo(() => lit(1), [ownOf]), ownLeast = useMemo(() => lit(LEAST_LIGHT), [ownOf]), ownNow = useMemo(() => lit(light), [ownOf, light]);
-  const before = [litKept(1), ...ownBefore], now = [litKept(light), ...ownNow];
+  const keptBefore = useMemo(() => litKept(1), [path]), keptNow = useMemo(() => litKept(light), [path, light]);
+  const before = [keptBefore, ...ownBefore], now = [keptNow, ...ownNow];
   // by the true statistics, not by those kept: it stands still while these move
   const testRange = useMemo(() => {
     const truly = [1, LEAST_LIGHT].map((factor) => ({ mean: law.sd > 0 ? ((factor - 1) * law.mean) / law.sd : 0, sd: factor * 1.1 }));
@@ -157,8 +172,9 @@ function BatchLab({ model, name, root }) {
   const guessSd = useMemo(() => summarize(guessed[at]).sd, [guessed, at]);
   const guessNote = batchy ? words.guessNote(say(guessSd), say(error(share)), share, content.N) : words.guessIdle(normName);
   const gap = law.sd > 0 ? fixed(Math.abs(keptShown - trueShown) / law.sd, 2) : "0.00";
-  const left = (1 - momentum) ** (DRAWS * b);
-  const keepNote = words.keepNote(say(keptShown), say(trueShown), gap) + (b > 1 ? words.keepUpdates(b) : "") + (left >= 0.005 ? words.keepStart(words.percent(left)) : "");
+  const updates = later.n / later.share; // a step
+  const left = (1 - momentum) ** (DRAWS * updates);
+  const keepNote = words.keepNote(say(keptShown), say(trueShown), gap) + (updates > 1 ? words.keepUpdates(updates) : "") + (left >= 0.005 ? words.keepStart(words.percent(left)) : "");
   const othersMove = Math.max(...[1, 2, 3].map((i) => Math.max(Math.abs(now[i].mean - before[i].mean), Math.abs(now[i].sd - before[i].sd))));
   const testNote = light === 1 ? words.testNote.same
     : words.testNote.off(fixed(now[0].mean, 2), fixed(now[0].sd, 2), fixed(before[0].mean, 2), fixed(before[0].sd, 2)) +
@@ -190,6 +206,27 @@ function BatchLab({ model, name, root }) {
   const nearestMomentum = MOMENTA.reduce((best, m, i) => (Math.abs(Math.log(m / momentum)) < Math.abs(Math.log(MOMENTA[best] / momentum)) ? i : best), 0);
 
   const shownWord = spread ? words.spread : words.mean;
+  const keepSection = useMemo(() => (
+    <section class="gn-bl-keep">
+      <p class="gn-heading">{words.keepTitle}</p>
+      <div class="gn-bl-chart">
+        <Keeping guesses={(spread ? later.draws.spreads : later.draws.means)[later.at]} kept={pathShown} start={spread ? 1 : 0} truth={trueShown} range={keepRange} width={width} height={128} draw={draw} label={words.keepLabel(shownWord)} steps={words.steps} />
+      </div>
+      <Slider label={words.momentum} min={0} max={MOMENTA.length - 1} step={1} value={nearestMomentum} text={short(momentum)} onValue={(i) => set({ momentum: MOMENTA[i] })} />
+      <p class="gn-note">{keepNote}</p>
+    </section>
+  ), [path, spread, width, draw, keepNote]);
+  const testSection = useMemo(() => (
+    <section class="gn-bl-test" ref={test}>
+      <p class="gn-heading">{words.testTitle[kind]}</p>
+      <Spreads
+        rows={now.map((row, i) => ({ name: Object.values(words.rows)[i], now: row, before: before[i], on: Object.keys(words.rows)[i] === norm, text: `${fixed(row.mean, 2)} ± ${fixed(row.sd, 2)}` }))}
+        range={testRange} width={testWidth} label={words.testLabel}
+      />
+      <Slider label={words.light[kind]} min={10} max={100} step={5} value={Math.round(100 * light)} text={words.percent(light)} onValue={(v) => set({ light: v / 100 })} />
+      <p class="gn-note">{testNote} {words.testKey}</p>
+    </section>
+  ), [keptNow, keptBefore, ownNow, ownBefore, norm, light, testWidth]);
   const summary = `${normName}, ${words.batchSizeText(n)}, ${words.perBlockText(share, b)}. ${big}: ${verdict} ${guessNote} ${keepNote} ${testNote}`;
   return (
     <>
@@ -262,27 +299,12 @@ function BatchLab({ model, name, root }) {
           />
           <p class="gn-note">{batchy ? words.ghost(share, n) : words.ghostPerImage}</p>
         </div>
-        <section class="gn-bl-keep">
-          <p class="gn-heading">{words.keepTitle}</p>
-          <div class="gn-bl-chart">
-            <Keeping guesses={guessed[at]} kept={pathShown} start={spread ? 1 : 0} truth={trueShown} range={keepRange} width={width} height={128} draw={draw} label={words.keepLabel(shownWord)} steps={words.steps} />
-          </div>
-          <Slider label={words.momentum} min={0} max={MOMENTA.length - 1} step={1} value={nearestMomentum} text={short(momentum)} onValue={(i) => set({ momentum: MOMENTA[i] })} />
-          <p class="gn-note">{keepNote}</p>
-        </section>
-        <section class="gn-bl-test" ref={test}>
-          <p class="gn-heading">{words.testTitle[kind]}</p>
-          <Spreads
-            rows={now.map((row, i) => ({ name: Object.values(words.rows)[i], now: row, before: before[i], on: Object.keys(words.rows)[i] === norm, text: `${fixed(row.mean, 2)} ± ${fixed(row.sd, 2)}` }))}
-            range={testRange} width={testWidth} label={words.testLabel}
-          />
-          <Slider label={words.light[kind]} min={10} max={100} step={5} value={Math.round(100 * light)} text={words.percent(light)} onValue={(v) => set({ light: v / 100 })} />
-          <p class="gn-note">{testNote} {words.testKey}</p>
-        </section>
         <section class="gn-bl-which">
           <Slider label={words.channelName} min={1} max={C} step={1} value={c + 1} text={channelName} disabled={C === 1} onValue={(v) => set({ channel: v - 1 })} />
           <Slider label={words.draw} min={1} max={DRAWS} step={1} value={draw + 1} text={words.drawText(draw + 1, DRAWS)} onValue={(v) => set({ draw: v - 1 })} />
         </section>
+        {keepSection}
+        {testSection}
       </div>
 
       <Fold summary={words.sizeTable}>
