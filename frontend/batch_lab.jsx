@@ -6,7 +6,7 @@ import "./batch_lab.css";
 import { useAddress } from "./address.js";
 import { BatchRow, Funnel, Keeping, LEFT, RIGHT, Spreads, columnsOf, rangeOf } from "./batch_charts.jsx";
 import { DRAWS, MOST, SIZES, channel as channelOf, company, drawn, guesses, keeping, pyramid, summarize, tested, truth } from "./batch_draws.js";
-import { CONTENT, LEAST_LIGHT, MOMENTA, STATE, fromAddress, readState, toAddress } from "./batch_lab_state.js";
+import { CONTENT, LEAST_LIGHT, MOMENTA, MOST_SEEDS, STATE, fromAddress, readState, toAddress } from "./batch_lab_state.js";
 import { Choice } from "./choice.jsx";
 import { DivisorSlider } from "./divisor_slider.jsx";
 import { paint } from "./feature_maps.js";
@@ -291,7 +291,7 @@ function BatchLab({ model, name, root }) {
           <p class="gn-note">{words.batchNote(who)}</p>
           <div class="gn-buttons">
             <button type="button" class="gn-button" onClick={() => set({ draw: (draw + 1) % DRAWS })}>{words.next}</button>
-            <button type="button" class="gn-button" onClick={() => set({ seed: seed + 1 })}>{words.again(DRAWS)}</button>
+            <button type="button" class="gn-button" onClick={() => set({ seed: (seed + 1) % MOST_SEEDS })}>{words.again(DRAWS)}</button>
           </div>
           <DivisorSlider
             label={words.perBlockName} symbol={words.perBlockSymbol} size={n} value={share} each={words.blocks(b)} valueText={words.perBlockText(share, b)}

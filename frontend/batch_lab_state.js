@@ -15,7 +15,7 @@ export const CONTENT = /** @type {const} */ ([
 ]);
 export const LEAST_LIGHT = 0.1;
 export const MOMENTA = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
-const MOST_SEEDS = 2 ** 31;
+export const MOST_SEEDS = 2 ** 31;
 
 /** @param {unknown} value @param {number} least @param {number} most @param {number} otherwise */
 function within(value, least, most, otherwise) {
