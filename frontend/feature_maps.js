@@ -18,8 +18,9 @@ const buffers = new WeakMap();
  * @param {ArrayLike<number>} slope of every cell @param {ArrayLike<number>} offset of every cell
  * @param {Places} places @param {number} ratio device pixels per CSS pixel
  * @param {((t: number) => string) | null} text what to write into a cell of one value, where it fits
+ * @param {Uint32Array} palette STEPS pixels, from −RANGE to RANGE
  */
-export function paint(canvas, data, slope, offset, places, ratio, text = null) {
+export function paint(canvas, data, slope, offset, places, ratio, text = null, palette = PIXELS) {
   const context = canvas.getContext("2d");
   const { width, height } = canvas;
   if (!context || !width || !height) return;
@@ -52,7 +53,7 @@ export function paint(canvas, data, slope, offset, places, ratio, text = null) {
           const position = index[at], from = line + across[edge], to = line + across[edge + 1];
           if (position < 0 || from >= to) continue; // a picture narrower than its columns shows only some of them
           const step = a * x[start + position] + b;
-          const pixel = PIXELS[step < 0 ? 0 : step >= STEPS ? STEPS - 1 : step | 0];
+          const pixel = palette[step < 0 ? 0 : step >= STEPS ? STEPS - 1 : step | 0];
           for (let i = from; i < to; i++) pixels[i] = pixel;
         }
       }

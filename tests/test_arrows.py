@@ -34,7 +34,14 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "gnlib.photographs": (set(), {"torch", "PIL"}),
     "gnlib.photo_net": ({"gnlib.grouping", "gnlib.core"}, {"torch"}),
     "gnlib.question": (set(), set()),
-    "gnlib.widgets": ({"gnlib.widgets.batch_lab", "gnlib.widgets.check", "gnlib.widgets.square"}, set()),
+    "gnlib.widgets": (
+        {"gnlib.widgets.backward", "gnlib.widgets.batch_lab", "gnlib.widgets.check", "gnlib.widgets.square"},
+        set(),
+    ),
+    "gnlib.widgets.backward": (
+        {"gnlib.grouping", "gnlib.core", "gnlib.widgets.figure"},
+        {"torch", "traitlets"},
+    ),
     "gnlib.widgets.check": ({"gnlib.question", "gnlib.widgets.figure"}, {"traitlets"}),
     "gnlib.widgets.figure": ({"gnlib.grouping", "gnlib.core"}, {"torch", "PIL", "anywidget", "traitlets"}),
     "gnlib.widgets.batch_lab": (

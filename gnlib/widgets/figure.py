@@ -138,34 +138,44 @@ def carried(x: Tensor) -> dict[str, Any]:
     return {"values": values, "precision": PRECISIONS[x.dtype], "shape": list(x.shape)}
 
 
-def activation(given: Any, most: int | None = MOST_VALUES) -> Tensor:
-    """Bring what was given into a tensor that a figure can carry exactly, or say what would do; None: of any size."""
+def activation(given: Any, most: int | None = MOST_VALUES, name: str = "x") -> Tensor:
+    """Bring what was given as ``name`` into a tensor that a figure can carry exactly, or say what would do.
+
+    most: values that the figure takes; None: any number.
+    """
     try:
         x: Tensor = torch.as_tensor(given).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
         kind = type(given).__name__
-        raise TypeError(f"x must be a tensor or an array: got {kind}; torch.as_tensor says: {error}") from None
+        raise TypeError(f"{name} must be a tensor or an array: got {kind}; torch.as_tensor says: {error}") from None
     shape = tuple(x.shape)
     if x.is_complex():
-        raise TypeError(f"x must be real: got {x.dtype}; x.abs(), x.real or x.imag would do")
+        raise TypeError(f"{name} must be real: got {x.dtype}; {name}.abs(), {name}.real or {name}.imag would do")
     if x.ndim < 2:
-        raise ValueError(f"x must have shape (N, C, *), rank 2 or more: got shape {shape}; x.reshape(1, -1) would do")
+        raise ValueError(
+            f"{name} must have shape (N, C, *), rank 2 or more: got shape {shape}; {name}.reshape(1, -1) would do"
+        )
     if x.numel() == 0:
-        raise ValueError(f"x must have values to show: got shape {shape}, which has none; every axis must be 1 or more")
+        raise ValueError(
+            f"{name} must have values to show: got shape {shape}, which has none; every axis must be 1 or more"
+        )
     if most is not None and x.numel() > most:
         raise ValueError(
-            f"x must have at most {most:,} values: got shape {shape}, {x.numel():,} values; {_smaller(shape)} would do"
+            f"{name} must have at most {most:,} values: got shape {shape}, {x.numel():,} values; "
+            f"{_smaller(shape, name)} would do"
         )
     if x.dtype not in PRECISIONS:
         exact = x.double()  # whole numbers and the float8 types; a float64 holds all but the largest of them
         x = exact.float() if bool((exact.float().double() == exact).all()) else exact
     if not bool(torch.isfinite(x).all()):
         count = int((~torch.isfinite(x)).sum())
-        raise ValueError(f"x must be finite: got {count:,} NaN or Inf of {x.numel():,} values; x.nan_to_num() would do")
+        raise ValueError(
+            f"{name} must be finite: got {count:,} NaN or Inf of {x.numel():,} values; {name}.nan_to_num() would do"
+        )
     return x.contiguous()
 
 
-def _smaller(shape: tuple[int, ...]) -> str:
+def _smaller(shape: tuple[int, ...], name: str) -> str:
     """Write the slice that brings a shape under the limit: thin the positions first, then cut samples and channels."""
     step = 1
     sizes = list(shape)
@@ -179,7 +189,7 @@ def _smaller(shape: tuple[int, ...]) -> str:
     for size, whole in zip(sizes[2:], shape[2:], strict=True):
         stride = f"::{step}" if step > 1 else ":"
         parts.append(stride if size == -(-whole // step) else f":{size * step}:{step}" if step > 1 else f":{size}")
-    return f"x[{', '.join(parts)}]"
+    return f"{name}[{', '.join(parts)}]"
 
 
 def _little_endian(x: Tensor) -> bytes:
