@@ -33,6 +33,11 @@ export function rangeOf(lists, more = []) {
 /** @param {Range} range @param {number} height */
 const scale = ([low, high], height) => (/** @type {number} */ v) => 4 + (height - 8) * (1 - (Math.max(low, Math.min(high, v)) - low) / (high - low));
 
+/** A number at an axis, drawn together where it would stick out. @param {{text: string, x: number, y: number}} props */
+function Tick({ text, x, y }) {
+  return <text x={x} y={y} text-anchor="end" {...(text.length > 6 ? { textLength: x, lengthAdjust: "spacingAndGlyphs" } : {})}>{text}</text>;
+}
+
 /** @param {{range: Range, height: number, to: number}} props */
 function Axis({ range, height, to }) {
   const y = scale(range, height);
@@ -41,7 +46,7 @@ function Axis({ range, height, to }) {
       {ticks(...range, 4).map((v) => (
         <g key={v}>
           <line x1={LEFT} x2={to} y1={y(v)} y2={y(v)} />
-          <text x={LEFT - 8} y={y(v) + 4} text-anchor="end">{short(v)}</text>
+          <Tick text={short(v).replace(/0+·/, "·").replace(".·", "·")} x={LEFT - 8} y={y(v) + 4} />
         </g>
       ))}
     </g>

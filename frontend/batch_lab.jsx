@@ -176,10 +176,10 @@ function BatchLab({ model, name, root }) {
   const left = (1 - momentum) ** (DRAWS * updates);
   const keepNote = words.keepNote(say(keptShown), say(trueShown), gap) + (updates > 1 ? words.keepUpdates(updates) : "") + (left >= 0.005 ? words.keepStart(words.percent(left)) : "");
   const othersMove = Math.max(...[1, 2, 3].map((i) => Math.max(Math.abs(now[i].mean - before[i].mean), Math.abs(now[i].sd - before[i].sd))));
+  const kind = content.linear ? "light" : "factor", full = words.full[kind];
   const testNote = light === 1 ? words.testNote.same
-    : words.testNote.off(fixed(now[0].mean, 2), fixed(now[0].sd, 2), fixed(before[0].mean, 2), fixed(before[0].sd, 2)) +
+    : words.testNote.off(full, fixed(now[0].mean, 2), fixed(now[0].sd, 2), fixed(before[0].mean, 2), fixed(before[0].sd, 2)) +
       (othersMove < 0.005 ? words.testNote.others : words.testNote.othersToo(fixed(othersMove, 2)));
-  const kind = content.linear ? "light" : "factor";
 
   // ---- the batch shown, and the maps
   const levels = useMemo(() => {
@@ -224,7 +224,7 @@ function BatchLab({ model, name, root }) {
         range={testRange} width={testWidth} label={words.testLabel}
       />
       <Slider label={words.light[kind]} min={10} max={100} step={5} value={Math.round(100 * light)} text={words.percent(light)} onValue={(v) => set({ light: v / 100 })} />
-      <p class="gn-note">{testNote} {words.testKey}</p>
+      <p class="gn-note">{testNote} {words.testKey(full)}</p>
     </section>
   ), [keptNow, keptBefore, ownNow, ownBefore, norm, light, testWidth]);
   const summary = `${normName}, ${words.batchSizeText(n)}, ${words.perBlockText(share, b)}. ${big}: ${verdict} ${guessNote} ${keepNote} ${testNote}`;
@@ -335,7 +335,7 @@ function BatchLab({ model, name, root }) {
       <Fold summary={words.testTable}>
         {() => (
           <NumberTable
-            label={words.testTable} caption={words.testCaption} columns={words.testColumns} count={now.length} current={Object.keys(words.rows).indexOf(norm)}
+            label={words.testTable} caption={words.testCaption} columns={words.testColumns(full)} count={now.length} current={Object.keys(words.rows).indexOf(norm)}
             row={(i) => [Object.values(words.rows)[i], ...[now[i].mean, now[i].sd, before[i].mean, before[i].sd].map((v) => fixed(v, 3))]}
           />
         )}

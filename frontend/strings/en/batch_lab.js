@@ -41,7 +41,7 @@ export const batchLab = {
     (k === n ? `The whole batch of ${whole(n)} shares one guess: who is in it decides.` : `The batch has ${whole(n)} images, but only ${whole(k)} share a guess.`),
   alone: (/** @type {string} */ who) => `One value of ${who}, in every batch: alone in its block, it asks nobody. BatchNorm over one image is InstanceNorm.`,
   still: (/** @type {string} */ who, /** @type {string} */ norm) => `One value of ${who}, in every batch. ${norm} measures each image by itself, so company does not matter.`,
-  lone: (/** @type {string} */ who) => `One value of ${who}, in every batch: the other images have the same mean and spread.`,
+  lone: (/** @type {string} */ who) => `One value of ${who}, in every batch, to two decimals: here company makes no difference.`,
 
   // the batch
   batch: "The batch",
@@ -84,12 +84,13 @@ export const batchLab = {
   rows: { batch_norm: "BatchNorm, as kept", layer_norm: "LayerNorm", group_norm: "GroupNorm", instance_norm: "InstanceNorm" },
   testNote: {
     same: "The test images are as the training images were.",
-    off: (/** @type {string} */ mean, /** @type {string} */ sd, /** @type {string} */ mean1, /** @type {string} */ sd1) =>
-      `In full light BatchNorm gave this channel ${mean1} ± ${sd1}; now ${mean} ± ${sd}. It still measures with what it kept.`,
+    off: (/** @type {string} */ full, /** @type {string} */ mean, /** @type {string} */ sd, /** @type {string} */ mean1, /** @type {string} */ sd1) =>
+      `${capital(full)} BatchNorm gave this channel ${mean1} ± ${sd1}; now ${mean} ± ${sd}. It still measures with what it kept.`,
     others: " The others measure each image anew, and do not notice.",
     othersToo: (/** @type {string} */ most) => ` The others measure each image anew; theirs moves by ${most} at most.`,
   },
-  testKey: "Ring: in full light. Bar: mean ± sd now.",
+  full: { light: "in full light", factor: "at 100 %" },
+  testKey: (/** @type {string} */ full) => `Ring: ${full}. Bar: mean ± sd now.`,
 
   // tables
   sizeTable: "Numbers by batch size",
@@ -110,7 +111,7 @@ export const batchLab = {
   batchColumns: ["Place", "Image", "Block", "Mean", "Variance"],
   testTable: "Test images, norm by norm",
   testCaption: "The normalized channel over all test images.",
-  testColumns: ["Norm", "Mean", "sd", "Mean in full light", "sd in full light"],
+  testColumns: (/** @type {string} */ full) => ["Norm", "Mean", "sd", `Mean ${full}`, `sd ${full}`],
 
   imageNumber: (/** @type {number} */ i) => `image ${whole(i + 1)}`,
 };
