@@ -30,7 +30,7 @@ export function WeightPlane({ w, rate, eps, size, words, onChange }) {
     const element = canvas.current, context = element?.getContext("2d");
     if (!element || !context) return;
     const side = Math.round(size * Math.min(2, window.devicePixelRatio || 1));
-    if (element.width !== side) element.width = element.height = side;
+    if (element.width !== side || element.height !== side) element.width = element.height = side;
     paintLoss(context, side, landscape(eps));
   }, [eps, size]);
 

@@ -296,7 +296,7 @@ def test_a_given_gradient_is_shown_and_the_map_shows_what_the_hand_moved(show):
     figure.page.keyboard.press("ArrowRight")
     expect(figure.said).to_have_text("One value is changed, 12 gradients move.")
     assert lit() == pytest.approx(0.25, abs=0.02)
-    figure.root.get_by_role("button", name="Take all changes back").click()
+    figure.root.get_by_role("button", name="Undo all").click()
     expect(figure.said).to_have_text("The gradient as it was given.")
     assert (figure.get("push"), figure.get("changed_gradient")) == ("given", [])
 
@@ -380,6 +380,24 @@ def neuron(w: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     return loss.detach(), gradient
 
 
+@pytest.mark.parametrize("width", [320, 1304])
+def test_the_shade_is_the_loss_in_every_direction(show, width: int):
+    (figure,) = show(demo(), width=width)
+    shade = pixels(figure.root.locator(".gn-plane-picture canvas"))[..., 3]  # 10 to 130 in nine bands
+    side = shade.shape[0]
+    assert shade.shape == (side, side)
+    ways = torch.arange(0, 360, 15) * math.pi / 180
+    directions = torch.stack([ways.cos(), ways.sin()], 1)
+    losses = torch.stack([neuron(w, 1e-5)[0] for w in directions])
+    low, high = 0.1785, 1.8215  # at 30° and −150°, the best and the worst direction
+    assert losses.min().item() == pytest.approx(low, abs=1e-3)
+    for length in (0.3, 0.6, 0.95):
+        places = (directions * length * side / 2).round().long()
+        seen = shade[side // 2 - places[:, 1], side // 2 + places[:, 0]]
+        bands = (losses - low) / (high - low) * 9
+        assert ((seen - 10) / 15 - (bands - 0.5)).abs().max() < 0.8  # a band, and the pixel's own width
+
+
 @pytest.mark.parametrize(("w", "eps"), [([0.5, -0.8], 1e-5), ([-1.5, 1.25], 1e-5), ([0.3, 0.4], 0.1)])
 def test_the_plane_says_what_autograd_computes(show, w: list[float], eps: float):
     (figure,) = show(demo(eps=eps, w=w, rate=0.7))
@@ -457,7 +475,7 @@ def test_all_of_it_is_reached_by_the_tab_key_with_a_visible_focus(show):
         reached.append(what[0])
         assert what[1:] == ["solid", 3], what
     assert reached == [
-        "All alike", "Along x̂", "Value in the block", "Its gradient dy", "Its value x", "Picked value", "Sample blocks",
+        "All alike", "Along x̂", "Which value", "Its gradient dy", "Its value x", "Picked value", "Sample blocks",
         "Channel groups", "Take a step", "Back to the start", "Direction of w", "Length of w", "Step size η",
         PARAMETERS, TABLE, AFFINE,
     ]  # fmt: skip
@@ -466,7 +484,7 @@ def test_all_of_it_is_reached_by_the_tab_key_with_a_visible_focus(show):
 def test_worked_by_keyboard_alone(show):
     (figure,) = show(demo(), reduced_motion="reduce")
     keyboard = figure.page.keyboard
-    figure.root.get_by_label("Value in the block").focus()
+    figure.root.get_by_label("Which value").focus()
     keyboard.press("End")
     assert (figure.get("channel"), figure.get("position")) == (1, 2)
     keyboard.press("Tab")
@@ -544,7 +562,7 @@ def test_a_first_state_leaves_no_trace_and_changes_taken_back_neither(show):
     figure.set(changed_gradient=[])
     wait(figure.page, "location.hash === '#?backward.dy=none'")
     expect(figure.said).to_have_text("Nothing is pushed, nothing moves.")
-    figure.root.get_by_role("button", name="Take all changes back").click()
+    figure.root.get_by_role("button", name="Undo all").click()
     wait(figure.page, "location.hash === ''")
 
 
@@ -665,7 +683,7 @@ def test_a_large_block_shows_the_values_around_the_picked_one(show):
     expect(figure.root.locator(".gn-window")).to_contain_text(re.compile(r"Values \d+ to \d+ of the block’s 1,024\."))
     expect(figure.said).to_have_text("One value is pushed, 1,024 gradients move.")
     before = figure.root.locator(".gn-window").inner_text()
-    figure.root.get_by_label("Value in the block").focus()
+    figure.root.get_by_label("Which value").focus()
     figure.page.keyboard.press("End")
     expect(figure.root.locator(".gn-window")).not_to_have_text(before)
     expect(figure.fold(TABLE)).to_contain_text("Rows 1,009 to 1,024 of 1,024")

@@ -65,9 +65,9 @@ export const backward = {
   // the picked value
   pickedHead: (/** @type {number} */ n, /** @type {number} */ c, /** @type {number} */ p, /** @type {boolean} */ positions) =>
     `Sample ${n}, channel ${c}${positions ? `, position ${p}` : ""}`,
-  pick: "Value in the block",
+  pick: "Which value",
   pickText: (/** @type {number} */ k, /** @type {number} */ size) => `${whole(k)} of ${whole(size)}`,
-  back: "Take all changes back",
+  back: "Undo all",
 
   // what is left
   sharesHead: "Of the push (sum of squares over the block)",
