@@ -1,8 +1,9 @@
-"""The contract of core at full speed, by torch's own operators. Knows core, and no layer.
+"""The contract of core at full speed, by torch's own operators, and on GPUs by kernels. Knows core, and no layer.
 
 Each result is as exact as that of the operator whose place it takes: of batch_norm and instance_norm in
 :func:`normalize_and_track`, of group_norm and layer_norm in :func:`normalize`. What no operator computes as core does
-is left to core: numbers of mixed dtypes, blocks of one value, no values at all.
+is left to core: numbers of mixed dtypes, blocks of one value, no values at all. Large activations on a GPU go to
+:mod:`gnlib.kernels`, whatever the point.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gnlib import core
+from gnlib import core, kernels
 from gnlib.core import Moments, Running
 from gnlib.grouping import Grouping
 
@@ -38,6 +39,8 @@ def normalize(
     any other             group_norm, blocks as samples
     ====================  ====================================================
     """
+    if kernels.take(x, weight, bias):
+        return kernels.normalize(x, grouping, weight, bias, eps)
     if x.dim() < 2 or not _takes(x, weight, bias):
         return core.normalize(x, grouping, weight, bias, eps)
     N, C = x.shape[:2]
@@ -79,6 +82,8 @@ def normalize_and_track(
     A compiler makes loops of its own: of group_norm at (N, C), and else of the three steps of core.
     """
     mean, var = (None, None) if running is None else (running.mean, running.var)
+    if kernels.take(x, weight, bias, mean, var):
+        return kernels.normalize_and_track(x, grouping, running, weight, bias, eps)
     if x.dim() < 2 or not _takes(x, weight, bias, mean, var):
         return core.normalize_and_track(x, grouping, running, weight, bias, eps)
     N, C = x.shape[:2]
@@ -114,6 +119,8 @@ def normalize_by(
     x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
     """Do as :func:`gnlib.core.normalize_by` does, but without gradients of ``mean`` and ``var``."""
+    if kernels.take(x, weight, bias, mean, var):
+        return kernels.normalize_by(x, mean, var, weight, bias, eps)
     if not _takes(x, weight, bias, mean, var):
         return core.normalize_by(x, mean, var, weight, bias, eps)
     return torch.batch_norm(x, weight, bias, mean, var, False, 0.0, eps, _cudnn())

@@ -25,7 +25,9 @@ ROOT = Path(__file__).parents[1]
 ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "gnlib.grouping": (set(), set()),
     "gnlib.core": ({"gnlib.grouping"}, {"torch"}),
-    "gnlib.fused": ({"gnlib.grouping", "gnlib.core"}, {"torch", "triton"}),
+    "gnlib.triton_kernels": (set(), {"torch", "triton"}),
+    "gnlib.kernels": ({"gnlib.grouping", "gnlib.core", "gnlib.triton_kernels"}, {"torch"}),
+    "gnlib.fused": ({"gnlib.grouping", "gnlib.core", "gnlib.kernels"}, {"torch"}),
     "gnlib.ops": ({"gnlib.grouping", "gnlib.core", "gnlib.fused"}, {"torch"}),
     "gnlib.layers": ({"gnlib.grouping", "gnlib.ops"}, {"torch"}),
     "gnlib": ({"gnlib.grouping", "gnlib.core", "gnlib.ops", "gnlib.layers"}, set()),
