@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ READY = VENV / "ready"
 PYTHON = VENV / "bin" / "python"
 NODE_MODULES_READY = ROOT / "node_modules" / ".ready"
 TORCH = "torch==2.13.0"  # outside the hash lock: its CPU, CUDA and macOS builds differ
+TRITON = "triton==3.6.0"  # for tests of the GPU kernels where torch's build brings none; its packages are for Linux
 NODE = 20  # the oldest Node that runs the front end's tools
 
 
@@ -52,6 +54,11 @@ def machine_has_node() -> bool:
     return major.isdigit() and int(major) >= NODE
 
 
+def has(package: str) -> bool:
+    code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({package!r}) is None)"
+    return subprocess.run([PYTHON, "-c", code]).returncode == 0
+
+
 def python_packages() -> None:
     wanted = digest("requirements/book.txt", "requirements/node.txt", "pyproject.toml", "tools/setup.py")
     if holds(READY, wanted) and PYTHON.exists():
@@ -69,6 +76,8 @@ def python_packages() -> None:
         run(f"Node, as this machine has none from {NODE} on", *locked, "requirements/node.txt")
     index = os.environ.get("TORCH_INDEX")
     run(f"{TORCH}, the largest part", *pip, TORCH, *(["--index-url", index] if index else []))
+    if sys.platform == "linux" and platform.machine() == "x86_64" and not has("triton"):
+        run(f"{TRITON}, which torch's CPU build does not bring", *pip, "--no-deps", TRITON)
     run("gnlib, from this folder", *pip, "--no-deps", "--no-build-isolation", "--editable", ".")
     READY.write_text(wanted)
 
