@@ -38,16 +38,21 @@ function count() {
   const done = solvedOf(progress, page, names);
   for (const form of forms) {
     form.toggleAttribute("data-solved", Boolean(answerOf(progress, page, form.dataset.check ?? "")?.solved));
-    const foot = /** @type {HTMLElement} */ (form.querySelector(".gn-check-foot"));
-    const link = /** @type {HTMLAnchorElement} */ (element("a", "", words.progress));
-    link.href = form.dataset.progress ?? "";
-    foot.replaceChildren(words.onPage(done, names.length), ...(form.dataset.progress ? [" · ", link] : []));
+    /** @type {HTMLElement} */ (form.querySelector(".gn-check-foot > span")).textContent = words.onPage(done, names.length);
     const mark = form.querySelector(".gn-check-done");
     if (mark) mark.textContent = form.hasAttribute("data-solved") ? `✓ ${words.answered}` : "";
   }
 }
 
 for (const form of forms) {
+  // made once: the theme keeps hold of links, and stumbles over those that are gone
+  const foot = /** @type {HTMLElement} */ (form.querySelector(".gn-check-foot"));
+  foot.replaceChildren(element("span"));
+  if (form.dataset.progress) {
+    const link = /** @type {HTMLAnchorElement} */ (element("a", "", words.progress));
+    link.href = form.dataset.progress;
+    foot.append(" · ", link);
+  }
   form.querySelector(".gn-check-count")?.append(" ", element("span", "gn-check-done"));
   enhance(form, {
     words,
