@@ -11,6 +11,9 @@ const keeper = new Keeper(() => localStorage);
 function overview(list) {
   const status = element("p", "gn-progress-status");
   status.setAttribute("role", "status");
+  const head = /** @type {HTMLElement} */ (list.querySelector(".gn-progress-head"));
+  const total = /** @type {HTMLElement} */ (head.querySelector(".gn-progress-all"));
+  const bar = /** @type {HTMLProgressElement} */ (element("progress"));
   /** @param {string} text @param {() => void} act */
   const button = (text, act) => {
     const made = /** @type {HTMLButtonElement} */ (element("button", "gn-check-button", text));
@@ -21,6 +24,7 @@ function overview(list) {
 
   const update = () => {
     const progress = keeper.get();
+    let [done, all] = [0, 0];
     for (const chapter of /** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll("[data-page]"))) {
       const questions = /** @type {HTMLElement[]} */ ([...chapter.querySelectorAll("[data-question]")]);
       const at = chapter.dataset.page ?? "";
@@ -30,9 +34,14 @@ function overview(list) {
         const mark = question.querySelector(".gn-check-done") ?? question.appendChild(element("span", "gn-check-done"));
         mark.textContent = solved ? ` ✓ ${words.answered}` : "";
       }
-      const text = words.ofQuestions(solvedOf(progress, at, questions.map(({ dataset }) => dataset.question ?? "")), questions.length);
-      /** @type {HTMLElement} */ (chapter.querySelector(".gn-progress-count")).textContent = text;
+      const solved = solvedOf(progress, at, questions.map(({ dataset }) => dataset.question ?? ""));
+      /** @type {HTMLElement} */ (chapter.querySelector(".gn-progress-count")).textContent = words.ofQuestions(solved, questions.length);
+      done += solved;
+      all += questions.length;
     }
+    total.textContent = words.ofQuestions(done, all);
+    [bar.max, bar.value] = [Math.max(all, 1), done];
+    bar.setAttribute("aria-label", words.ofQuestions(done, all));
     forget.disabled = solvedInAll(progress) === 0;
     if (!keeper.keeps) status.textContent = words.notKept;
   };
@@ -71,7 +80,7 @@ function overview(list) {
   });
   const row = element("div", "gn-check-row");
   row.append(save, load, forget);
-  list.append(row, status);
+  head.append(bar, row, status);
   update();
   addEventListener("storage", update); // another tab answered
 }

@@ -277,7 +277,9 @@ def visit_progress(self: HTML5Translator, element: Any) -> None:
     """Write the list of all questions."""
     builder, put = self.builder, self.body.append
     here = builder.current_docname
-    put('<div class="gn-progress" id="questions"><ul>\n')
+    count = sum(len(asked) for asked in questions(builder.env).values())
+    put('<div class="gn-progress" id="questions"><div class="gn-progress-head">')
+    put(f'<p class="gn-progress-all">{count} question{"s" * (count != 1)}</p></div><ul>\n')
     for docname in in_order(builder.env):
         uri = builder.get_relative_uri(here, docname)
         asked = questions(builder.env)[docname]

@@ -261,6 +261,8 @@ def test_the_list_shows_exports_forgets_and_imports(book: Callable[..., Any], tm
     solve(page)
     question(page, "blind").get_by_role("link", name="Your progress").click()
     first = page.locator(".gn-progress [data-page=index]")
+    expect(page.locator(".gn-progress-all")).to_have_text("1 of 4 questions answered")
+    expect(page.get_by_role("progressbar")).to_have_js_property("value", 1)
     expect(first).to_contain_text("1 of 3 questions answered")
     expect(first.locator("[data-question=values]")).to_contain_text("✓ answered")
     expect(page.locator(".gn-progress [data-page=second]")).to_contain_text("0 of 1 question answered")
