@@ -13,7 +13,7 @@ import { name as nameOf } from "./grouping.js";
 import { Lead } from "./lead.jsx";
 import { useTraits, write } from "./model.js";
 import { affine, moments, pool } from "./moments.js";
-import { MovedMap } from "./moved_map.jsx";
+import { LEAST, MovedMap } from "./moved_map.jsx";
 import { NumberTable } from "./number_table.jsx";
 import { decimals, fixed, scientific, short, whole } from "./numbers.js";
 import { Slider } from "./slider.jsx";
@@ -298,16 +298,19 @@ function pushed({ N, C, S, given }, { push, weight, b, g, eps }, x, cells) {
 }
 
 /**
- * From how far each gradient moved to how dark it is: 1 for the farthest that the hand did not touch itself, and even the
- * least not near 0, so that a block of thousands still shows who is in it.
+ * Turns how far each gradient moved, in place, into parts of the farthest that the hand did not touch itself; even the least
+ * is not near 0, so that a block of thousands still shows who is in it.
  * @param {Float64Array} distance @param {Set<number>} hand
  */
 function strengthOf(distance, hand) {
   let unit = 0;
   for (let i = 0; i < distance.length; i++) if (distance[i] > unit && !hand.has(i)) unit = distance[i];
-  const strength = new Float64Array(distance.length);
-  for (let i = 0; i < distance.length; i++) if (distance[i] > 0) strength[i] = 0.2 + 0.8 * Math.sqrt(unit > 0 ? Math.min(1, distance[i] / unit) : 1);
-  return strength;
+  const slope = unit > 0 ? (1 - LEAST) / unit : Infinity;
+  for (let i = 0; i < distance.length; i++) {
+    const by = distance[i];
+    if (by > 0) distance[i] = by < unit ? LEAST + by * slope : 1;
+  }
+  return distance;
 }
 
 /**

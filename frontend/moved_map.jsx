@@ -5,10 +5,11 @@ import { paint } from "./feature_maps.js";
 import { Handle } from "./handle.jsx";
 import { places } from "./table_layout.js";
 
+export const LEAST = 0.02; // strength of what moved at all
 const LEFT = 30, TOP = 26;
 
-/** Nothing is a grey that reads in light and dark; from the least on a blue that deepens. */
-const PALETTE = Uint32Array.from({ length: STEPS }, (_, i) => pixel(i ? [38, 130, 186, 255 * Math.min(1, 0.1 + (0.9 * i) / (STEPS - 1))] : [132, 134, 140, 64]));
+/** Nothing is a grey that reads in light and dark; from the least on a blue that deepens, with the root of the strength. */
+const PALETTE = Uint32Array.from({ length: STEPS }, (_, i) => pixel(i ? [38, 130, 186, 255 * Math.min(1, 0.28 + 0.72 * Math.sqrt(i / (STEPS - 1)))] : [132, 134, 140, 64]));
 
 /** @param {number[]} rgba */
 function pixel([red, green, blue, opacity]) {
