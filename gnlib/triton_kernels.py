@@ -177,7 +177,7 @@ def _apply(
     values = tl.load(x + n * xn + (s[:, None] * xs + c[None, :] * xc), mask=keep, other=0).to(ACC)
     out = (values - near[None, :]) * scale[None, :] + (beta - missed * scale)[None, :]
     if RELU:
-        out = tl.maximum(out, 0, propagate_nan=tl.PropagateNan.ALL)
+        out = tl.where(out <= 0, 0, out)  # what is not a number stays so
     tl.store(y + n * yn + (s[:, None] * ys + c[None, :] * yc), out.to(y.dtype.element_ty), mask=keep)
 
 

@@ -181,6 +181,25 @@ def test_what_is_not_a_number_spoils_its_own_block_alone():
     assert y.isnan().sum() == 2 * 2 * 35
 
 
+@LAYOUTS
+def test_the_members_of_a_stack_have_tables_of_their_own(last):
+    x = skewed(6, 6, 5, 7, last=last)
+    tables = skewed(3, 6, seed=1, offset=-1), skewed(3, 6, seed=2, offset=-2)
+
+    def by_kernels(x, weight, bias):
+        stack = x.unflatten(0, (3, 2))
+        return torch.vmap(lambda x, w, c: kernels.normalize(x, Grouping(2, 3), w, c, EPS, True))(
+            stack, weight, bias
+        ).flatten(0, 1)
+
+    def by_core(x, weight, bias):
+        y = core.normalize(x, Grouping(6, 3), eps=EPS).unflatten(0, (3, 2))
+        return (y * weight[:, None, :, None, None] + bias[:, None, :, None, None]).relu().flatten(0, 1)
+
+    ours, theirs = results(by_kernels, x, *tables), results(by_core, *(table.double() for table in (x, *tables)))
+    assert error(ours, theirs) <= 1e-6
+
+
 # ---- how values lie -------------------------------------------------------------------------------------------------
 
 LIE = {
@@ -199,15 +218,19 @@ LIE = {
 def test_values_may_lie_in_memory_as_they_like(lie):
     x = lie(skewed(*SHAPE))
     assert x.shape == SHAPE
+    assert kernels._is_regular(kernels._regular(x))
     check(x, 2, 3, *affine(6))
 
 
 @LAYOUTS
-def test_a_gradient_may_lie_in_another_way_than_its_activation(last):
+def test_a_gradient_may_lie_in_another_way_than_its_activation(last, monkeypatch):
+    given = []
+    backward = triton_kernels.backward
+    monkeypatch.setattr(triton_kernels, "backward", lambda dy, *rest: given.append(dy.stride()) or backward(dy, *rest))
     x = skewed(*SHAPE, last=last)
     for dy in (skewed(*SHAPE, seed=4, last=not last), torch.full((1,), 2.0).expand(SHAPE)):
         _, dx, *_ = check(x, 4, 2, *affine(6), dy=dy)
-        assert dx.stride() == x.stride()
+        assert given.pop() == dx.stride() == x.stride()
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2], ids=["samples", "channels", "positions"])
