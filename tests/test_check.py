@@ -104,7 +104,7 @@ PAGES = {
     + directive(SEVERAL)
     + "\n"
     + directive(NUMBER, ":unit: metres <m>"),
-    "second": "# Second\n\n" + directive(SEVERAL),
+    "second": "# Second\n\n" + directive(SEVERAL.replace("Which?", "Which of $\\mu$ and `var`?"), ":name: which"),
     "progress": "# Progress\n\n:::{progress}\n:::\n",
 }
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
@@ -173,6 +173,7 @@ def test_the_list_names_every_question_of_the_book_in_its_order(built: Built) ->
     assert re.findall(r'data-page="([^"]+)"', listed) == ["index", "second"]
     assert re.findall(r'data-question="([^"]+)"', listed) == ["values", "which", "what-is-the-mean-of-1", "which"]
     assert 'href="index.html#check-values">How many values share one mean?</a>' in listed
+    assert re.search(r'#check-which">Which of <span class="math.*?<mi>μ</mi>.* and var\?</a>', listed)
     assert "3 questions" in listed
     assert "1 question<" in listed
     assert 'data-progress="progress.html#questions"' in built.page("second")

@@ -146,11 +146,14 @@ class ProgressDirective(SphinxDirective):
 # ---------------------------------------------------------------------- what the whole book knows
 
 
-def questions(env: BuildEnvironment) -> dict[str, list[tuple[str, str]]]:
+Line = list[tuple[str, str]]  # a question's line in pieces: ("text", …) or ("math", TeX)
+
+
+def questions(env: BuildEnvironment) -> dict[str, list[tuple[str, Line]]]:
     """Return name and text of each chapter's questions; kept with the environment."""
     if not hasattr(env, "gn_checks"):
         env.gn_checks = {}  # type: ignore[attr-defined]
-    found: dict[str, list[tuple[str, str]]] = env.gn_checks  # type: ignore[attr-defined]
+    found: dict[str, list[tuple[str, Line]]] = env.gn_checks  # type: ignore[attr-defined]
     return found
 
 
@@ -178,7 +181,7 @@ def on_read(app: Sphinx, doctree: Any) -> None:
     """Number a chapter's questions and take down their names."""
     docname = app.env.docname
     checks = list(doctree.findall(Check))
-    names: list[tuple[str, str]] = []
+    names: list[tuple[str, Line]] = []
     for number, check in enumerate(checks, 1):
         if check["name"] in dict(names):
             log.warning(
@@ -188,11 +191,22 @@ def on_read(app: Sphinx, doctree: Any) -> None:
                 type="check",
             )
         check["number"], check["of"] = number, len(checks)
-        names.append((check["name"], plain(check[0])))
+        names.append((check["name"], line_of(check[0])))
     if names:
         questions(app.env)[docname] = names
     if any(True for _ in doctree.findall(Progress)):
         app.env.gn_progress = docname  # type: ignore[attr-defined]
+
+
+def line_of(element: Any) -> Line:
+    """Return an element's text and its formulas, in their order; all else, such as a link, is its text."""
+    pieces: Line = []
+    for leaf in element.findall(lambda node: isinstance(node, (nodes.Text, nodes.math))):
+        if isinstance(leaf, nodes.math):
+            pieces.append(("math", leaf.astext()))
+        elif not isinstance(leaf.parent, nodes.math):
+            pieces.append(("text", leaf.astext()))
+    return pieces
 
 
 def plain(element: Any) -> str:
@@ -286,9 +300,14 @@ def visit_progress(self: HTML5Translator, element: Any) -> None:
         title = escape(builder.env.titles[docname].astext())
         put(f'<li data-page="{escape(docname)}"><a href="{escape(uri)}">{title}</a>')
         put(f' <span class="gn-progress-count">{len(asked)} question{"s" * (len(asked) > 1)}</span><ol>\n')
-        for name, text in asked:
+        for name, line in asked:
             target = f"{uri}#{ANCHOR}{name}"
-            put(f'<li data-question="{escape(name)}"><a href="{escape(target)}">{escape(text)}</a></li>\n')
+            put(f'<li data-question="{escape(name)}"><a href="{escape(target)}">')
+            for kind, text in line:
+                piece = nodes.math("", text) if kind == "math" else nodes.Text(text)
+                element += piece  # a formula that cannot be drawn says where it stands
+                piece.walkabout(self)
+            put("</a></li>\n")
         put("</ol></li>\n")
     put("</ul></div>\n")
     raise nodes.SkipNode
