@@ -54,16 +54,17 @@ export function split(cells, point) {
   const blocks = table(b, g);
   const within = new Float64Array(b * g);
   const between = new Float64Array(b * g);
-  const block = new Int32Array(N * C);
+  const block = new Int32Array(N * C), column = Int32Array.from({ length: C }, (_, c) => (c * g) / C | 0);
   for (let n = 0, cell = 0; n < N; n++)
-    for (let c = 0; c < C; c++, cell++) block[cell] = ((n * b) / N | 0) * g + ((c * g) / C | 0);
+    for (let c = 0, row = ((n * b) / N | 0) * g; c < C; c++, cell++) block[cell] = row + column[c];
   for (let cell = 0; cell < N * C; cell++) blocks.count[block[cell]] += cells.count[cell];
-  const share = (/** @type {number} */ cell) => cells.count[cell] / Math.max(blocks.count[block[cell]], 1);
-  for (let cell = 0; cell < N * C; cell++) blocks.mean[block[cell]] += share(cell) * cells.mean[cell];
+  const share = new Float64Array(N * C); // of a cell in its block
+  for (let cell = 0; cell < N * C; cell++) share[cell] = cells.count[cell] / Math.max(blocks.count[block[cell]], 1);
+  for (let cell = 0; cell < N * C; cell++) blocks.mean[block[cell]] += share[cell] * cells.mean[cell];
   for (let cell = 0; cell < N * C; cell++) {
-    const k = block[cell];
-    within[k] += share(cell) * cells.var[cell];
-    between[k] += share(cell) * (cells.mean[cell] - blocks.mean[k]) ** 2;
+    const k = block[cell], apart = cells.mean[cell] - blocks.mean[k];
+    within[k] += share[cell] * cells.var[cell];
+    between[k] += share[cell] * apart * apart;
   }
   for (let k = 0; k < b * g; k++) blocks.var[k] = within[k] + between[k];
   return { blocks, within, between };

@@ -90,6 +90,58 @@ PARAMETERS = "γ, β, ε"
 
 # by class; a second figure of a class has a word after a comma
 RECIPES = {
+    "Activations": Recipe(
+        code="from gnlib.widgets import Activations\nfigure = Activations()\nfigure",
+        content={"images", "shape", "network", "accuracy", "sample_names", "classes"},
+        unseen={"amount"},
+        python={
+            "layer": 2, "tokens": True, "sample_blocks": 1, "channel_groups": 8, "sample": 3, "channel": 5,
+            "position": 9, "change": "contrast", "amount": 0.5,
+        },
+        hands={
+            "layer": click("2", "radio"),
+            "tokens": click("a position", "radio"),
+            "sample_blocks": press("Sample blocks", "ArrowLeft"),
+            "channel_groups": press("Channel groups", "ArrowRight"),
+            "sample": click("flower", "radio"),
+            "channel": lambda root: root.locator(".gn-act-one .gn-named-slider input").press("ArrowRight"),
+            "position": press("Picked position", "ArrowRight"),
+            "change": lambda root: root.get_by_role("radio", name=re.compile("brightness$")).check(),
+            "amount": both(
+                lambda root: root.get_by_role("radio", name=re.compile("contrast$")).check(),
+                press("multiplied", "ArrowRight"),
+            ),
+        },
+        drag=".gn-act-sliders input",
+    ),
+    "Backward": Recipe(
+        code=(
+            "import torch\nfrom gnlib.widgets import Backward\n"
+            "figure = Backward(torch.randn(4, 4, 3, generator=torch.Generator().manual_seed(8)), sample=1)\nfigure"
+        ),
+        largest="import torch\nfrom gnlib.widgets import Backward\nfigure = Backward(torch.randn(16, 64, 8, 8))",
+        content={"values", "precision", "shape", "gradient", "gradient_precision"},
+        python={
+            "sample_blocks": 2, "channel_groups": 4, "sample": 3, "channel": 2, "position": 2, "push": "alike",
+            "changed_gradient": [[4, 0.5]], "changed_x": [[5, 1.5]], "weight": [1.5] * 4, "eps": 0.1,
+            "w": [0.75, 1.25], "rate": 2.5,
+        },
+        hands={
+            "sample_blocks": press("Sample blocks", "ArrowLeft"),
+            "channel_groups": press("Channel groups", "ArrowRight"),
+            "sample": press("Picked value", "ArrowDown"),
+            "channel": press("Picked value", "ArrowRight", "ArrowRight", "ArrowRight"),
+            "position": press("Picked value", "ArrowRight"),
+            "push": click("All alike"),
+            "changed_gradient": press("Its gradient dy", "ArrowRight"),
+            "changed_x": press("Its value x", "ArrowRight"),
+            "weight": unfolded("γ and ε", press("γ of channel", "End")),
+            "eps": unfolded("γ and ε", press("ε, added", "End")),
+            "w": press("Length of w", "ArrowRight"),
+            "rate": press("Step size", "ArrowRight"),
+        },
+        drag=".gn-picked-value label:nth-of-type(2) input",
+    ),
     "BatchLab": Recipe(
         code="from gnlib.widgets import BatchLab\nfigure = BatchLab()\nfigure",
         content={

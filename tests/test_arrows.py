@@ -37,8 +37,18 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "gnlib.photo_net": ({"gnlib.grouping", "gnlib.core"}, {"torch"}),
     "gnlib.question": (set(), set()),
     "gnlib.widgets": (
-        {"gnlib.widgets.backward", "gnlib.widgets.batch_lab", "gnlib.widgets.check", "gnlib.widgets.square"},
+        {
+            "gnlib.widgets.activations",
+            "gnlib.widgets.backward",
+            "gnlib.widgets.batch_lab",
+            "gnlib.widgets.check",
+            "gnlib.widgets.square",
+        },
         set(),
+    ),
+    "gnlib.widgets.activations": (
+        {"gnlib.core", "gnlib.grouping", "gnlib.photo_net", "gnlib.photographs", "gnlib.widgets.figure"},
+        {"torch", "traitlets"},
     ),
     "gnlib.widgets.backward": (
         {"gnlib.grouping", "gnlib.core", "gnlib.widgets.figure"},
@@ -137,7 +147,7 @@ PUBLIC = {
     "gnlib.records": {"recorded"},
     "gnlib.widgets": set(gnlib.widgets.__all__),
     "gnlib.photographs": {"CREDITS", "oriented_filters", "photographs"},
-    "gnlib.photo_net": {"PhotoNet", "record", "trained"},
+    "gnlib.photo_net": {"CLASSES", "PhotoNet", "record", "trained"},
 }
 
 

@@ -27,7 +27,8 @@ print(json.dumps({{name: importlib.import_module(name).__version__ for name in {
 STATE_CELL = """
 import json
 state = figure.get_state()
-print(json.dumps({name: value for name, value in state.items() if isinstance(value, (str, int, float, bool, list))}))
+plain = (str, int, float, bool, list, dict)
+print(json.dumps({name: value for name, value in state.items() if isinstance(value, plain)}))
 """
 
 

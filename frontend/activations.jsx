@@ -1,0 +1,383 @@
+// Activations: what comes to a norm layer of a small trained network, what leaves it, and what the network then says.
+// This module reads the state, computes with conv_net.js and moments.js, and hands numbers to the parts that draw.
+import { useMemo, useRef } from "preact/hooks";
+import "./figure.css";
+import "./activations.css";
+import { atLayer, CONTENT, STATE, fromAddress, readState, toAddress, traitsOf, withSamples } from "./activations_state.js";
+import { useAddress } from "./address.js";
+import { BlindTable, Prediction, ScoresTable } from "./activations_tables.jsx";
+import { BlockTable } from "./block_table.jsx";
+import { Choice } from "./choice.jsx";
+import { RANGE, line } from "./color_scale.js";
+import { CLASSES, LAYERS, activation, network, probabilities, rowsOf, scores, seen, sizeAt, turned } from "./conv_net.js";
+import { DivisorSlider } from "./divisor_slider.jsx";
+import { paint } from "./feature_maps.js";
+import { mount } from "./figure.js";
+import { Fold } from "./fold.jsx";
+import { name as nameOf, place, usualGroups } from "./grouping.js";
+import { count } from "./histogram.js";
+import { KINDS, MOST, changed, linesOf, moved, movement, named, strength } from "./layer_change.js";
+import { Lead } from "./lead.jsx";
+import { MapGrid, Photograph } from "./map_grid.jsx";
+import { useTraits, write } from "./model.js";
+import { affine, moments, pool, split } from "./moments.js";
+import { decimals, fixed, scientific } from "./numbers.js";
+import { NumberTable } from "./number_table.jsx";
+import { Slider } from "./slider.jsx";
+import { useSlices } from "./slices.js";
+import { activations as en } from "./strings/en/activations.js";
+import { language } from "./strings/index.js";
+import { Summary } from "./summary.jsx";
+import { decode, sheet as sheetOf } from "./tensor.js";
+import { ValueHistogram } from "./value_histogram.jsx";
+import { Zoom } from "./zoom.jsx";
+
+/**
+ * @typedef {import("./model.js").Model} Model @typedef {import("./grouping.js").Point} Point
+ * @typedef {import("./activations_state.js").State} State
+ * @typedef {{x: ArrayLike<number>, slope: Float64Array, offset: Float64Array}} Look  t = slope · x + offset of every cell, on the color scale
+ */
+
+const BINS = 52;
+const EPS = 1e-5;
+
+/** What does not change while a reader plays; what comes to each layer is computed when it is first looked at. @param {Model} model */
+function useContent(model) {
+  return useMemo(() => {
+    const [N, H, W] = /** @type {number[]} */ (model.get("shape"));
+    const bytes = Uint8Array.from(atob(model.get("images")), (letter) => letter.charCodeAt(0));
+    const net = network(decode(model.get("network"), "float16"));
+    const input = seen(bytes);
+    /** @type {Map<number, ReturnType<typeof comesTo>>} */
+    const known = new Map();
+    const comesTo = (/** @type {number} */ layer) => {
+      const size = sizeAt({ N, H, W }, layer), S = size.H * size.W;
+      const x = activation(net, input, { N, H, W }, layer);
+      const cells = moments(x, { ...size, S });
+      const all = pool(cells, { b: 1, g: 1 });
+      const sd = Math.sqrt(all.var[0]);
+      return { size, S, x, cells, sd, line: line(all.mean[0], sd), sheet: sheetOf([size.H, size.W]) };
+    };
+    return {
+      images: { N, H, W }, bytes, net,
+      at: (/** @type {number} */ layer) => known.get(layer) ?? known.set(layer, comesTo(layer)).get(layer) ?? comesTo(layer),
+      /** scores without a change, by layer and point @type {Map<string, Float64Array>} */
+      clean: new Map(),
+      names: /** @type {string[]} */ (model.get("sample_names") ?? []),
+      classes: /** @type {string[]} */ (model.get("classes") ?? []),
+      accuracy: Object.entries(/** @type {Record<string, number>} */ (model.get("accuracy") ?? {})),
+    };
+  }, CONTENT.map((trait) => model.get(trait)));
+}
+
+/** @param {{model: Model, name: string}} props */
+function Activations({ model, name }) {
+  useTraits(model, [...STATE, ...CONTENT]);
+  const words = language({ en });
+  const content = useContent(model);
+  const { images, names } = content;
+  const state = readState(model, images);
+  const { layer, tokens, b, g, n, c, p, change: kind, amount } = state;
+  const point = useMemo(() => ({ b, g }), [b, g]);
+  const put = (/** @type {State} */ to) => write(model, traitsOf(to));
+  const set = (/** @type {Partial<State>} */ part) => put({ ...state, ...part });
+
+  // ---- the address
+  const first = useRef(state);
+  useAddress(name, toAddress(state, first.current), (said) => put(fromAddress(said, readState(model, images), images)));
+
+  // ---- the arithmetic
+  const { size, S, x, cells, sd, line: scale, sheet } = content.at(layer);
+  const { N, C } = size;
+  const rows = rowsOf(size, tokens);
+  const change = { kind, amount, n, c, sd };
+  const question = [content, layer, kind, kind === "none" ? 0 : amount, kind === "channel" || kind === "none" ? -1 : n, kind === "channel" ? c : -1];
+  const lines = useMemo(() => linesOf(change, N, C), question);
+  const apart = tokens && N % b !== 0; // blocks of parts of an image: only then are positions measured one by one
+  // what changes with the reader's change, as positions in rows: only while it is needed
+  const table = useMemo(() => (apart ? moments(turned(changed(x, lines), N, C, S), { N: N * S, C, S: 1 }) : moved(cells, lines)), [apart, lines]);
+  const parts = useMemo(() => split(table, point), [table, point]);
+  const { blocks } = parts;
+  /** @type {Look} */
+  const lookBefore = useMemo(() => ({
+    x, slope: lines.slope.map((a) => a / scale.unit), offset: lines.offset.map((a) => (a - scale.center) / scale.unit),
+  }), [lines]);
+  /** @type {Look} */
+  const lookAfter = useMemo(() => {
+    if (apart) return { x: byBlock(x, lines, size, blocks), slope: new Float64Array(N * C).fill(1), offset: new Float64Array(N * C) };
+    const does = affine({ N, C }, blocks, null, null, EPS);
+    return { x, slope: does.scale.map((a, k) => a * lines.slope[k]), offset: does.scale.map((a, k) => (lines.offset[k] - does.center[k]) * a) };
+  }, [blocks, lines, apart]);
+
+  const perBlock = rows / b, perGroup = C / g;
+  const row = tokens ? n * S + p : n;
+  const blockRow = Math.floor(row / perBlock), blockColumn = Math.floor(c / perGroup), block = blockRow * g + blockColumn;
+  // the picked block, in positions of the whole batch
+  const positionsEach = tokens ? 1 : S;
+  const from = blockRow * perBlock * positionsEach, to = from + perBlock * positionsEach;
+  const histogram = (/** @type {Look} */ look) => histogramOf(look, N, C, S, [from, to], [blockColumn * perGroup, (blockColumn + 1) * perGroup]);
+  const histograms = [
+    useMemo(() => histogram(lookBefore), [lookBefore, from, to, blockColumn, g]),
+    useMemo(() => histogram(lookAfter), [lookAfter, from, to, blockColumn, g]),
+  ];
+
+  // ---- what the network says, in slices
+  const lastGroups = useRef(0);
+  const where = place(point, rows, C);
+  if (where === "group_norm") lastGroups.current = g;
+  const groups = lastGroups.current && C % lastGroups.current === 0 && lastGroups.current < C ? lastGroups.current : Math.min(4, usualGroups(C));
+  const [said, saidNow] = useSlices(() => saying(content, layer, point, tokens, lines, kind), [...question, b, g, tokens]);
+  const [blind, blindNow] = useSlices(() => blindness(content, layer, tokens, groups, lines, kind), [...question, tokens, groups, n]);
+
+  // ---- words
+  const imageName = (/** @type {number} */ i) => words.image(i + 1, names[i] ?? "");
+  const image = imageName(n);
+  const fullName = nameOf(point, rows, C);
+  const verdict = words.verdict({ b, g, rows, C, tokens, values: perBlock * perGroup * positionsEach });
+  const shares = (/** @type {number} */ i) => i !== n && to - from >= S && Math.floor((i * S) / (to - from)) === blockRow;
+  const others = Array.from({ length: N }, (_, i) => i).filter(shares).map(imageName);
+  const now = said && said.now.slice(n * CLASSES, (n + 1) * CLASSES);
+  const chances = now && probabilities(now);
+  const top = chances ? chances.indexOf(Math.max(...chances)) : 0;
+
+  // ---- one value
+  const digits = decimals(sd);
+  const show = (/** @type {number} */ v) => (digits === null ? scientific(v) : fixed(v, digits));
+  const k = n * C + c;
+  const value = lines.slope[k] * x[k * S + p] + lines.offset[k];
+  const output = lookAfter.slope[k] * lookAfter.x[k * S + p] + lookAfter.offset[k];
+  const spot = sheet.index.indexOf(p);
+  const zoomBox = { width: 88, height: Math.round(88 * Math.max(0.3, Math.min(1.4, sheet.rows / sheet.columns))) };
+  const zoomed = {
+    sheet, ...zoomBox, at: /** @type {[number, number]} */ ([Math.floor(spot / sheet.columns), spot % sheet.columns]),
+    onPick: (/** @type {number} */ down, /** @type {number} */ across) => {
+      const position = sheet.index[down * sheet.columns + across];
+      if (position >= 0) set({ p: position });
+    },
+  };
+  const zoom = (/** @type {Look} */ look) => (/** @type {HTMLCanvasElement} */ canvas) => {
+    const ratio = window.devicePixelRatio || 1;
+    const pixels = { width: Math.round(zoomBox.width * ratio), height: Math.round(zoomBox.height * ratio) };
+    if (canvas.width !== pixels.width || canvas.height !== pixels.height) Object.assign(canvas, pixels);
+    const one = { N: 1, C: 1, S, x: part(look.x, k * S, (k + 1) * S), sheet };
+    paint(canvas, one, [look.slope[k]], [look.offset[k]], { x: [0], y: [0], ...zoomBox }, ratio);
+  };
+
+  const grid = { C, S, sheet, groups: g, picked: c, onPick: (/** @type {number} */ channel, /** @type {number} */ position) => set({ c: channel, p: position }) };
+  const mapsOf = (/** @type {Look} */ look) => ({
+    x: part(look.x, n * C * S, (n + 1) * C * S), slope: look.slope.subarray(n * C, (n + 1) * C), offset: look.offset.subarray(n * C, (n + 1) * C),
+  });
+
+  /** @type {[string, Point, boolean][]} */
+  const buttons = [
+    [words.names.layer_norm, { b: rows, g: 1 }, where === "layer_norm"],
+    [words.names.group_norm, { b: rows, g: groups }, where === "group_norm"],
+    [words.names.instance_norm, { b: rows, g: C }, where === "instance_norm"],
+    [words.names.batch_norm, { b: 1, g: C }, where === "batch_norm"],
+  ];
+  /** @type {[import("./layer_change.js").Kind, string][]} */
+  const kinds = KINDS.map((option) => [option, option === "none" ? words.kinds.none : option === "channel" ? words.kinds.channel(c + 1) : words.kinds[option](image)]);
+  const by = strength(change);
+  const amountText = kind === "brightness" ? words.amountText.brightness(amount, by) : words.amountText.factor(by);
+
+  return (
+    <>
+      <Lead title={model.get("title") || words.title}>{words.lead.before}<b>{words.lead.drag}</b>{words.lead.after}</Lead>
+      <div class="gn-act">
+        <fieldset class="gn-act-images">
+          <legend>{words.images}</legend>
+          {Array.from({ length: N }, (_, i) => (
+            <label key={i} class={`${i === n ? "gn-on" : ""}${shares(i) ? " gn-shares" : ""}`}>
+              <input type="radio" name={`${name}-image`} checked={i === n} onChange={() => set({ n: i })} />
+              <Photograph bytes={content.bytes} n={i} {...images} />
+              <span>{imageName(i)}</span>
+            </label>
+          ))}
+          <p class="gn-note gn-act-sharing">{to - from >= S ? words.sharing(image, others) : words.piece(to - from)}</p>
+        </fieldset>
+        <div class="gn-act-layer">
+          <Choice
+            legend={words.layer} name={`${name}-layer`} value={layer} onChange={(at) => put(atLayer(state, at, images))}
+            options={Array.from({ length: LAYERS }, (_, i) => [i + 1, String(i + 1)])}
+          />
+          <p class="gn-note">{words.layerNote(layer, C, size.H, size.W)}</p>
+        </div>
+        <div class="gn-act-maps">
+          <MapGrid {...grid} {...mapsOf(lookBefore)} title={<><i>x</i> {words.before(image)}</>} label={words.beforeMaps(image)} />
+          <MapGrid {...grid} {...mapsOf(lookAfter)} title={<><i>x̂</i> {words.after}</>} label={words.afterMaps(image)} />
+        </div>
+        <div class="gn-act-aside">
+          <p class="gn-act-name">{words.names[where]}</p>
+          <p class="gn-act-detail">{words.detail(b, g)}</p>
+          <div class="gn-act-sliders">
+            <DivisorSlider
+              label={words.groups} symbol="g" size={C} value={g} each={words.perGroup(perGroup)}
+              valueText={`${words.count.groups(g)}, ${words.perGroup(perGroup)}: ${fullName}`} onChange={(to) => set({ g: to })}
+            />
+            <DivisorSlider
+              label={words.blocks} symbol="b" size={rows} value={b} each={words.perBlock(perBlock)}
+              valueText={`${words.count.blocks(b)}, ${words.perBlock(perBlock)}: ${fullName}`} onChange={(to) => set({ b: to })}
+            />
+          </div>
+          <div class="gn-act-presets" role="group" aria-label={words.buttons}>
+            {buttons.map(([text, to, on]) => (
+              <button key={text} type="button" class="gn-button" aria-pressed={on} onClick={() => set(to)}>{text}</button>
+            ))}
+          </div>
+          <p class="gn-act-verdict">{verdict}</p>
+          <Choice
+            legend={words.samples} name={`${name}-samples`} options={[[false, words.sampleIs.images], [true, words.sampleIs.positions]]}
+            value={tokens} onChange={(on) => put(withSamples(state, on, images))}
+          />
+          <p class="gn-note gn-act-samples">{tokens ? words.samplesNote.positions(rows) : words.samplesNote.images(rows)}</p>
+        </div>
+
+        <section class="gn-act-says">
+          <p class="gn-heading">{words.says(image)}</p>
+          <Prediction chances={chances} before={said && said.clean && probabilities(said.clean.slice(n * CLASSES, (n + 1) * CLASSES))} now={saidNow} words={words} />
+          <p class="gn-note">{content.classes.length ? (content.classes[n] ? words.own(content.classes[n]) : words.none) : ""} {kind === "none" ? "" : words.unchanged}</p>
+        </section>
+        <section class="gn-act-one">
+          <p class="gn-heading">{words.mapTitle(image, c + 1)}</p>
+          <Slider label={words.channelSlider} value={c + 1} min={1} max={C} step={1} text={words.channelText(c + 1, C)} onValue={(v) => set({ c: v - 1 })} />
+          <div class="gn-act-zooms">
+            <Zoom
+              {...zoomed} draw={zoom(lookBefore)} caption={`x = ${show(value)}`} label={words.zoomBefore}
+              keys={S > 1 ? { label: words.value, help: words.valueHelp, valueText: words.valueAt(zoomed.at[0] + 1, zoomed.at[1] + 1, `x = ${show(value)}`) } : null}
+            />
+            <span aria-hidden="true">→</span>
+            <Zoom {...zoomed} draw={zoom(lookAfter)} caption={`x̂ = ${fixed(output, 2)}`} label={words.zoomAfter} />
+          </div>
+          <p class="gn-note">{words.blockOf(block + 1, b * g, blocks.count[block])}: <i>μ</i> = {show(blocks.mean[block])}, <i>σ</i> = {show(Math.sqrt(blocks.var[block]))}</p>
+        </section>
+        <section class="gn-act-histogram">
+          <ValueHistogram before={histograms[0]} after={histograms[1]} line={scale} afterSymbol="x̂" />
+        </section>
+      </div>
+
+      <section class="gn-act-blind">
+        <p class="gn-heading">{words.blind}</p>
+        <div class="gn-act-change">
+          <Choice legend={words.changeIt} name={`${name}-change`} options={kinds} value={kind} onChange={(to) => set({ change: to })} />
+          {kind === "none" ? <p class="gn-note gn-act-invite">{words.invite}</p> : (
+            <Slider label={words.amount[kind]} min={-MOST} max={MOST} step={0.25} value={amount} text={amountText} onValue={(v) => set({ amount: v })} />
+          )}
+        </div>
+        {kind !== "none" && <BlindTable found={blind} now={blindNow} image={image} n={n} here={where} words={words} />}
+      </section>
+
+      <Fold summary={words.table}>
+        {() => <BlockTable N={rows} C={C} point={point} blocks={blocks} within={parts.within} between={parts.between} picked={block} words={words} />}
+      </Fold>
+      <Fold summary={words.scoresTable}>
+        {() => <ScoresTable scores={said && said.now} names={Array.from({ length: N }, (_, i) => imageName(i))} picked={top} words={words} />}
+      </Fold>
+      {content.accuracy.length > 0 && (
+        <Fold summary={words.quality}>
+          {() => (
+            <NumberTable
+              label={words.quality} caption={words.qualityCaption} columns={[words.qualityColumns.norm, words.qualityColumns.right]}
+              count={content.accuracy.length} row={(i) => [content.accuracy[i][0], words.right(content.accuracy[i][1])]}
+            />
+          )}
+        </Fold>
+      )}
+      <Summary text={words.summary(fullName, verdict, image, words.classes[top], chances ? words.percent(chances[top]) : "")} />
+    </>
+  );
+}
+
+/** @param {ArrayLike<number>} x @param {number} from @param {number} to */
+const part = (x, from, to) => /** @type {Float64Array} */ (x).subarray(from, to);
+
+/** x̂ where blocks are parts of images, in the order of x. @param {Float64Array} x @param {import("./layer_change.js").Lines} lines @param {import("./conv_net.js").Size} size @param {import("./moments.js").Moments} blocks */
+function byBlock(x, { slope, offset }, { N, C, H, W }, blocks) {
+  const S = H * W, y = new Float64Array(x.length);
+  const inverse = blocks.var.map((v) => 1 / Math.sqrt(v + EPS));
+  const rowsEach = (N * S) / blocks.rows;
+  for (let n = 0, i = 0; n < N; n++)
+    for (let c = 0; c < C; c++) {
+      const a = slope[n * C + c], d = offset[n * C + c];
+      const start = Math.floor((n * S) / rowsEach); // the image's first block of rows
+      let k = start * blocks.columns + Math.floor((c * blocks.columns) / C);
+      for (let end = i + S, next = i + (start + 1) * rowsEach - n * S; i < end; next += rowsEach, k += blocks.columns) {
+        const mean = blocks.mean[k], scale = inverse[k];
+        for (const stop = Math.min(next, end); i < stop; i++) y[i] = (a * x[i] + d - mean) * scale;
+      }
+    }
+  return y;
+}
+
+/**
+ * Counts of all values, and of those of the picked block.
+ * @param {Look} look @param {number} N @param {number} C @param {number} S
+ * @param {[number, number]} positions of the block, counted through the images @param {[number, number]} channels of the block
+ */
+function histogramOf({ x, slope, offset }, N, C, S, [from, to], [firstC, endC]) {
+  const range = /** @type {[number, number]} */ ([-RANGE, RANGE]);
+  const all = new Float64Array(BINS), picked = new Float64Array(BINS);
+  for (let k = 0; k < N * C; k++) {
+    const start = k * S, c = k % C, before = Math.floor(k / C) * S; // positions of the images before this one
+    const inside = c >= firstC && c < endC;
+    const low = inside ? Math.max(0, Math.min(S, from - before)) : 0, high = inside ? Math.max(low, Math.min(S, to - before)) : 0;
+    count(all, x, start, start + low, 0, slope[k], offset[k], range);
+    count(picked, x, start + low, start + high, 0, slope[k], offset[k], range);
+    count(all, x, start + high, start + S, 0, slope[k], offset[k], range);
+  }
+  for (let i = 0; i < BINS; i++) all[i] += picked[i];
+  return { all, picked };
+}
+
+/** @typedef {ReturnType<typeof useContent>} Content */
+
+/** Scores without a change, remembered. @param {Content} content @param {number} layer @param {Point} point @param {boolean} tokens */
+function* cleanScores(content, layer, point, tokens) {
+  const key = `${layer} ${point.b} ${point.g} ${tokens}`;
+  const known = content.clean.get(key);
+  if (known) return known;
+  const found = yield* scores(content.net, content.at(layer).x, content.images, layer, point, tokens);
+  content.clean.set(key, found);
+  return found;
+}
+
+/**
+ * What the network says with the change, and without it.
+ * @param {Content} content @param {number} layer @param {Point} point @param {boolean} tokens @param {import("./layer_change.js").Lines} lines
+ * @param {import("./layer_change.js").Kind} kind @returns {Generator<void, {now: Float64Array, clean: Float64Array | null}>}
+ */
+function* saying(content, layer, point, tokens, lines, kind) {
+  if (kind === "none") return { now: yield* cleanScores(content, layer, point, tokens), clean: null };
+  const now = yield* scores(content.net, changed(content.at(layer).x, lines), content.images, layer, point, tokens);
+  return { now, clean: yield* cleanScores(content, layer, point, tokens) };
+}
+
+/**
+ * How far x̂ and the scores of every image move at the four named layers: mean squares.
+ * @param {Content} content @param {number} layer @param {boolean} tokens @param {number} groups @param {import("./layer_change.js").Lines} lines
+ * @param {import("./layer_change.js").Kind} kind @returns {Generator<void, import("./activations_tables.jsx").Blind[]>}
+ */
+function* blindness(content, layer, tokens, groups, lines, kind) {
+  /** @type {import("./activations_tables.jsx").Blind[]} */
+  const found = [];
+  if (kind === "none") return found;
+  const { x, cells, size } = content.at(layer);
+  const other = changed(x, lines);
+  yield;
+  for (const [place, point] of named(size, tokens, groups)) {
+    const values = yield* movement(x, cells, lines, size, point, tokens);
+    const clean = yield* cleanScores(content, layer, point, tokens);
+    const now = yield* scores(content.net, other, content.images, layer, point, tokens);
+    const said = new Float64Array(size.N);
+    for (let i = 0; i < now.length; i++) said[Math.floor(i / CLASSES)] += (now[i] - clean[i]) ** 2 / CLASSES;
+    found.push({ place, g: point.g, values, scores: said });
+  }
+  return found;
+}
+
+/** @param {{model: Model, el: HTMLElement}} view */
+function render({ model, el }) {
+  const words = language({ en });
+  return mount({ kind: "activations", label: model.get("title") || words.title, model, el, component: Activations });
+}
+
+export default { render };
