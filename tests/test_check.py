@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import traitlets
 
+from gnlib.book.check import on_merge
 from gnlib.question import QuestionError, parse
 from gnlib.widgets import Check
 from tests.test_book import HEAD, Built, build
@@ -177,6 +179,12 @@ def test_the_list_names_every_question_of_the_book_in_its_order(built: Built) ->
     assert "3 questions" in listed
     assert "1 question<" in listed
     assert 'data-progress="progress.html#questions"' in built.page("second")
+
+
+def test_the_list_is_written_again_after_any_chapter_was_read() -> None:
+    """The theme of today has every page written again; the list does not count on it."""
+    assert list(on_merge(None, SimpleNamespace(gn_progress="progress"))) == ["progress"]
+    assert list(on_merge(None, SimpleNamespace())) == []
 
 
 def test_the_list_follows_when_a_chapter_changes(tmp_path: Path) -> None:
