@@ -462,3 +462,36 @@ def test_a_widget_is_accessible(show: Callable[..., Any], width: int, dark: bool
     number.root.locator("summary").click()
     assert one.watched.axe("main") == []
     assert one.watched.overflow() <= 0
+
+
+# ---------------------------------------------------------------------- the book's own
+
+
+def test_every_question_of_the_book_takes_its_right_answer_and_shows_what_it_promises(
+    watch: Callable[..., Any], site: Any
+) -> None:
+    page = watch(f"{site.address}chapters/gallery.html").page
+    chapters = page.locator(".gn-progress [data-page]")
+    stems = chapters.evaluate_all("all => all.map(one => [one.dataset.page, one.querySelectorAll('ol li').length])")
+    assert len(stems) >= 4
+    for stem, count in stems:
+        page = watch(f"{site.address}{stem}.html", reduced_motion="reduce").page
+        forms = page.locator("form.gn-check")
+        expect(forms).to_have_count(count)
+        for form in forms.all():
+            kind = form.get_attribute("data-kind")
+            facts = form.locator("li").evaluate_all("all => all.map(li => [li.dataset.right === '', li.dataset.value])")
+            if kind == "number":
+                form.get_by_label("Your answer").fill(next(value for right, value in facts if right))
+            else:
+                for option, (right, _) in zip(form.locator("label").all(), facts, strict=True):
+                    if right:
+                        option.click()
+            press(form)
+            expect(said(form)).to_contain_text("✓ Right.")
+            if reveal := form.get_attribute("data-reveal"):
+                press(form, "See it in the figure")
+                told = page.evaluate("location.hash")
+                assert all(pair in told for pair in reveal.split("&")), (stem, reveal, told)
+                expect(page.locator("figure.gn-figure:focus")).to_have_count(1)
+        expect(forms.first.locator(".gn-check-foot")).to_contain_text(f"{count} of {count} question")
