@@ -280,6 +280,67 @@ def time_to_accuracy(records: Iterable[Record], ax: Axes, targets: Sequence[floa
     ax.legend(handles=_handles(ax), frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
+SIZES = {
+    "N": "samples N",
+    "C": "channels C",
+    "S": "positions S",
+    "G": "groups G",
+}
+
+
+def time_by_size(records: Iterable[Record], axes: Sequence[Axes]) -> None:
+    """Draw the time of a layer's forward and backward over each of the sizes that it grows with, both by powers.
+
+    The plain grey line is what memory allows: eight passes over the input at the speed at which it is copied.
+
+    Args:
+        records: of the benchmark of growth, config.axis naming the size that varies; the quartiles are drawn as bars.
+        axes: drawn into, one for each of N, C, S and G.
+    Raises:
+        ValueError: there is no record.
+    """
+    found = list(records)
+    if not found:
+        raise ValueError("there must be records to draw: got none; python -m benchmarks cpu-growth makes them")
+    for ax, (axis, label) in zip(axes, SIZES.items(), strict=True):
+        runs = sorted((run for run in found if run.config["axis"] == axis), key=lambda run: float(run.config[axis]))  # type: ignore[arg-type]
+        names = [name for name in STYLES if any(f"{name}_us" in run.results for run in runs)]
+        for name in [*names, *(f"torch_{name}" for name in names)]:
+            there = [run for run in runs if f"{name}_us" in run.results]
+            own = name in names
+            times = [run.results[f"{name}_us"] / 1000 for run in there]
+            low = [run.results[f"{name}_low_us"] / 1000 for run in there]
+            high = [run.results[f"{name}_high_us"] / 1000 for run in there]
+            if there:
+                kind = name.removeprefix("torch_")
+                said = norm_name(kind).partition(",")[0]
+                look = style(kind) if own else {"color": STYLES[kind].color, "linestyle": (0, (1, 2)), "alpha": 0.8}
+                ax.errorbar(
+                    [float(run.config[axis]) for run in there], times,  # type: ignore[arg-type]
+                    yerr=[
+                        [time - least for time, least in zip(times, low, strict=True)],
+                        [most - time for time, most in zip(times, high, strict=True)],
+                    ],
+                    label=said if own else f"torch.nn's {said}",
+                    capsize=2, elinewidth=1, linewidth=1.5, **{"markersize": 5, **look},
+                )  # fmt: skip
+        ax.plot(
+            [float(run.config[axis]) for run in runs],  # type: ignore[arg-type]
+            [8 * run.results["input_bytes"] / run.results["copy_GB_per_s"] / 1e6 for run in runs],
+            color="0.5", linewidth=1.2, linestyle="-", zorder=0, label="what memory allows",
+        )  # fmt: skip
+        ax.set_xscale("log", base=4)
+        ax.set_yscale("log")
+        ax.xaxis.set_major_formatter(lambda x, position: f"{x:,.0f}")
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(axis="y", **GENTLE)
+        ax.set_axisbelow(True)
+        ax.set_xlabel(label)
+        ax.set_ylabel("forward and backward (ms)")
+    first = axes[0]
+    first.figure.legend(handles=_handles(first), frameon=False, loc="outside lower center", ncols=4)
+
+
 # ---------------------------------------------------------------------------------------------------------- the parts
 
 

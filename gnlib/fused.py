@@ -19,6 +19,7 @@ from gnlib.core import Moments, Running
 from gnlib.grouping import Grouping
 
 _HALF = (torch.float16, torch.bfloat16)
+_DTYPES = (torch.float32, torch.float64, *_HALF)
 # values from which on a way round pays, on one machine: see results/
 _WORTH_A_CALL = 2**14  # of a sample in channels_last that batch_norm takes on its own
 _WORTH_A_TABLE = 2**17  # of a batch that is measured cell by cell
@@ -99,8 +100,8 @@ def normalize_and_track(
         done = _CellByCell.apply(x, weight, bias, eps, b, running is not None)  # type: ignore[no-untyped-call]
         y: Tensor = done[0]
         if running is not None:
-            count = torch.full((b, C), x.numel() // (b * C))
-            core.track(running, Moments(count, *done[1:]))
+            n = x.numel() // (b * C)
+            _track(running, n, done[1], done[2] * (n / (n - 1)))
         return y
     share = 0.0 if running is None else float(running.share())
     if b == 1:
@@ -109,10 +110,16 @@ def normalize_and_track(
     if alone and not (last and running is None and x.device.type == "cpu" and x.numel() >= N * _WORTH_A_CALL):
         y = torch.instance_norm(x, weight, bias, mean, var, True, share, eps, _cudnn())
         return _to_channels_last(y) if last else y
-    if running is not None:
+    kept: Any = [(None, None)] * b
+    if running is not None and x.dtype not in _HALF:
+        kept = x.new_zeros(b, 2, C)
+    blocks = [  # with the whole share, what each follows is what it sees
+        torch.batch_norm(block, weight, bias, its_mean, its_var, True, 1.0, eps, _cudnn())
+        for block, (its_mean, its_var) in zip(torch.split(x, N // b), kept, strict=True)
+    ]
+    if running is not None and not (isinstance(kept, Tensor) and _track_near(running, x.numel() // (b * C), kept)):
         torch.batch_norm_update_stats(x, mean, var, share)
-    blocks = torch.split(x, N // b)
-    return torch.cat([torch.batch_norm(block, weight, bias, None, None, True, 0.0, eps, _cudnn()) for block in blocks])
+    return torch.cat(blocks)
 
 
 def normalize_by(
@@ -149,12 +156,13 @@ def rms_normalize_trailing(
 
 def _takes(x: Tensor, *tables: Tensor | None) -> bool:
     """Say whether operators take x and its tables together: x has values, the tables x's dtype, or all float32."""
-    if not x.numel() or x.is_meta:
+    dtype = x.dtype
+    if dtype not in _DTYPES or not x.numel() or x.is_meta:
         return False
-    if x.dtype not in (torch.float64, torch.float32, *_HALF):
-        return False
-    dtypes = {table.dtype for table in tables if table is not None}
-    return dtypes <= {x.dtype} or (x.dtype in _HALF and dtypes == {torch.float32})
+    others = {table.dtype for table in tables if table is not None and table.dtype != dtype}
+    if not others:
+        return True
+    return dtype in _HALF and all(table is None or table.dtype == torch.float32 for table in tables)
 
 
 def _is_channels_last(x: Tensor) -> bool:
@@ -193,17 +201,18 @@ def _group_norm_in_channels_last(x: Tensor, g: int, weight: Tensor | None, bias:
         weight, bias = (None if table is None else table.float() for table in (weight, bias))
         return _group_norm_in_channels_last(x.float(), g, weight, bias, eps).to(x.dtype)
     y, mean, rstd = torch.native_group_norm(_to_channels_last(x), weight, bias, N, C, S, g, eps)
-    if not _any((mean * rstd).abs() > _FAR):
+    mean = mean.detach()
+    if not _exceeds((mean * rstd.detach()).square(), _FAR**2):
         return y
-    near = mean.detach().repeat_interleave(C // g, 1).view(N, C, *(1 for _ in positions))
+    near = mean.repeat_interleave(C // g, 1).view(N, C, *(1 for _ in positions))
     y, *_ = torch.native_group_norm(_to_channels_last(x - near), weight, bias, N, C, S, g, eps)
     return y.to(x.dtype)
 
 
-def _any(condition: Tensor) -> bool:
-    """Say whether it is true anywhere, or may be: under vmap nobody can look."""
+def _exceeds(values: Tensor, limit: float) -> bool:
+    """Say whether any of the values is larger, or may be: under vmap nobody can look. NaN is not larger."""
     try:
-        return bool(condition.any())
+        return bool((values > limit).any())
     except RuntimeError:
         return True
 
@@ -223,6 +232,30 @@ def _track_and_apply(
     return core.apply(x, blocks, weight, bias, eps)
 
 
+def _track_near(running: Running, n: int, kept: Tensor) -> bool:
+    """Track blocks of n values each by what batch_norm kept of them, (b, 2, C), unless they are too far from zero.
+
+    There the means, which are rounded, differ by less than that.
+    """
+    mean, var = kept.double().unbind(1)
+    if _exceeds(mean.square() - _FAR**2 * var, 0.0):
+        return False
+    _track(running, n, mean, var)
+    return True
+
+
+@torch.no_grad()
+def _track(running: Running, n: int, mean: Tensor, var: Tensor) -> None:
+    """Do as :func:`gnlib.core.track` does, with blocks of n values each and their unbiased variance, tables (b, C)."""
+    b = len(mean)
+    if running.between and b > 1:
+        between, mean = torch.var_mean(mean, 0)
+        var = ((n - 1) * b * var.mean(0) + n * (b - 1) * between) / (n * b - 1)
+    share = running.share()
+    for kept, seen in ((running.mean, mean), (running.var, var)):
+        kept.copy_((1 - share) * kept.to(seen.dtype) + share * (seen.mean(0) if seen.dim() > 1 else seen))
+
+
 class _CellByCell(torch.autograd.Function):
     """Do batch_norm's work in b blocks of a contiguous CPU tensor, as core does: measure the cells, pool them, apply.
 
@@ -240,7 +273,7 @@ class _CellByCell(torch.autograd.Function):
         S = cells.shape[2]
         if b == N and not tracked:
             y, mean, rstd = torch.native_group_norm(x, weight, bias, N, C, S, C, eps)
-            if not _any((mean * rstd).abs() > _FAR):
+            if not _exceeds((mean * rstd).square(), _FAR**2):
                 return y, mean.double(), rstd.double().pow(-2) - eps
 
         def measure(cells: Tensor) -> tuple[Tensor, Tensor]:
@@ -253,7 +286,7 @@ class _CellByCell(torch.autograd.Function):
 
         missed, var = measure(cells)
         mean = missed
-        if _any(mean.square() > _FAR**2 * var):
+        if _exceeds(mean.square() - _FAR**2 * var, 0.0):
             # E[x²] - E[x]² loses every digit once mean² >> variance: once more, near zero
             near = spread(mean)
             cells = cells - near[..., None]
