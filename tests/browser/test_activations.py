@@ -12,10 +12,10 @@ import torch
 from playwright.sync_api import expect
 from torch import Tensor
 
-from gnlib import Grouping, moments, normalize, pool
+from gnlib import EACH, Grouping, moments, normalize, pool
 from gnlib.photo_net import CLASSES, trained
 from gnlib.widgets import Activations
-from tests.browser.stage import Hands, fragment, number, unit, wait
+from tests.browser.stage import Hands, color, fragment, number, pixels, unit, wait
 
 TABLE, SCORES = "Statistics of each block", "Scores of the ten classes"
 NAMES = {"BatchNorm": (1, "C"), "LayerNorm": ("N", 1), "InstanceNorm": ("N", "C")}
@@ -100,6 +100,42 @@ def after(net: Any, x: Tensor, layer: int, point: Grouping) -> tuple[Tensor, Ten
         kind = Grouping(point.samples, C if point.channels == x.shape[1] else point.channels)
         y = net.norm(net.convolutions[index](y), index, kind, False).relu()
     return hat, net.linear(torch.nn.functional.adaptive_avg_pool2d(y, 2).flatten(1))
+
+
+@pytest.mark.parametrize("tokens", [False, True], ids=["images", "positions"])
+@pytest.mark.parametrize("layer", [1, 2])
+def test_the_maps_have_the_colors_of_the_normalized_values(show, layer: int, tokens: bool):
+    square = Activations(random_images(3, 3, 8, 8), layer=layer, tokens=tokens, sample=2, channel=0)
+    (figure,) = show(square, width=1304, reduced_motion="reduce")
+    for g in (1, 4):
+        square.grouping = Grouping(EACH, g)
+        figure.set(sample_blocks=square.sample_blocks, channel_groups=g)
+        x = square.activation.double()
+        N, C, H, W = x.shape
+        rows = x.permute(0, 2, 3, 1).reshape(-1, C) if tokens else x
+        hat = normalize(rows, square.grouping)
+        hat = (hat.view(N, H, W, C).permute(0, 3, 1, 2) if tokens else hat)[2]  # (C, H, W)
+        shown = pixels(figure.root.locator(".gn-act-grid canvas").nth(1))
+        across = C // 4  # maps side by side: 4 of 16, 8 of 32
+        width, height = (shown.shape[1] + 6) / across, (shown.shape[0] + 6) / 4
+        for c in range(C):
+            for row, column in [(0, 0), (0, W - 1), (H - 1, 0), (H // 2, W // 2)]:
+                down = int(c // across * height + (height - 6) * (row + 0.5) / H)
+                right = int(c % across * width + (width - 6) * (column + 0.5) / W)
+                expected = color(hat[c, row, column])
+                assert (shown[down, right, :3] - expected).abs().max() <= 4, (g, c, row, column)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 1, 1), (16, 3, 16, 16), (64, 3, 8, 8), (2, 3, 1, 64)], ids=str)
+def test_images_of_any_size_and_number_are_shown(show, shape: tuple[int, ...]):
+    square = Activations(random_images(*shape))
+    (figure,) = show(square, width=360, reduced_motion="reduce")
+    for layer, tokens in [(1, False), (2, True), (3, False)]:
+        square.tokens, square.layer = tokens, layer
+        square.grouping = Grouping(EACH, 4)
+        figure.set(tokens=tokens, layer=layer, sample_blocks=square.sample_blocks, channel_groups=4)
+        assert (figure.scores() - square.scores).abs().max() < 2e-3
+        assert figure.watched.overflow() == 0
 
 
 @pytest.mark.parametrize("layer", [1, 2, 3])
