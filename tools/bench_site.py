@@ -1,4 +1,4 @@
-"""Says where the built book stands against its budget: weights, first control, a change of grouping, build times.
+"""Says where the built book stands against its budget: weights, first control, a step of a drag, build times.
 
 `python -m tools.bench_site [--builds] [--runs 5]` measures `_build/html`; `--builds` also builds a copy of the
 repository cold, after a change of prose, and with nothing changed. Times depend on the machine: it reports and never
@@ -8,8 +8,10 @@ fails.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -22,18 +24,23 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from gnlib.book.anywidget_static import ESBUILD, key_of, shrink
+from gnlib.book.node import esbuild
+from gnlib.widgets.figure import STATIC, Figure
 from tests.browser.conftest import SITE, Server
+from tests.figures import RECIPES
 from tools.browser import chromium
 
 ROOT = Path(__file__).resolve().parents[1]
 KB = 1024  # bytes
 TEXT_PAGE, FIGURE_PAGE = 150, 220  # KB on the wire, gzipped, everything
 FIRST_CONTROL = 2.0  # s, at SLOW
-CHANGE = 16.0  # ms of main-thread work from one change of grouping to its frame, at MOST_VALUES
+MODULE = 50  # KB of one figure's program and style, gzipped, with what it shares with others
+STEP = 16.0  # ms of the main thread's own time for one step of a drag and its frame, at SLOWER_CPU
+STEPS = 12  # of a drag, one a frame
 BUILDS = {"cold": 90.0, "one chapter's prose changed": 15.0, "nothing changed": 8.0}  # s
 SLOW = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8}  # ms, bytes/s
 SLOWER_CPU = 4
-MOST_VALUES = (16, 64, 8, 8)  # 65,536 values
 KINDS = {
     ".html": "page", ".js": "scripts", ".css": "styles", ".woff2": "fonts",
     ".png": "images", ".jpg": "images", ".svg": "images", ".webp": "images",
@@ -78,17 +85,36 @@ def weights(browser: Browser, server: Server) -> None:
         print("    " + ", ".join(f"{kind} {size / KB:.0f}" for kind, size in kinds.most_common()))
 
 
+def modules() -> None:
+    """Report what each figure's program and style weigh."""
+    for stem in sorted({recipe.make().stem for recipe in RECIPES.values()}):
+        files = [STATIC / f"{stem}.{kind}" for kind in ("js", "css")]
+        sizes = [len(gzip.compress(path.read_bytes(), 9)) / KB for path in files]
+        line(
+            f"weight of the figure {stem}", f"{sizes[0]:.1f} + {sizes[1]:.1f} KB", f"{MODULE} KB", sum(sizes) <= MODULE
+        )
+
+
 def first_control(browser: Browser, server: Server, runs: int) -> None:
-    """Report when a figure's first control can be used, on a slow network and a slow machine."""
+    """Report when a page's first figure can be used, on a slow network and a slow machine, by a link to its state."""
     for path in filter(has_figure, pages()):
         name = path.relative_to(SITE).as_posix()
-        seconds = sorted(_first_control(browser, server.address + name) for _ in range(runs))
+        address = server.address + name + _link_to_first(path.read_text("utf8"))
+        seconds = sorted(_first_control(browser, address) for _ in range(runs))
         median = statistics.median(seconds)
         measured = f"{median:.2f} s ({seconds[0]:.2f}–{seconds[-1]:.2f})"
         line(f"first control of {name}", measured, f"{FIRST_CONTROL:.0f} s", median <= FIRST_CONTROL)
 
 
+def _link_to_first(page: str) -> str:
+    """Return a fragment that goes to the first figure and starts it, wherever it stands."""
+    above, kind, _ = re.split(r'class="gn-mount"[^>]*? data-kind="([^"]*)"', page, maxsplit=1)
+    section = re.findall(r'<section[^>]* id="([^"]+)"', above)[-1]
+    return f"#{section}?{kind}.start=1"
+
+
 def _first_control(browser: Browser, address: str) -> float:
+    """Return the seconds until a control stands in a frame, which is later than in the document."""
     context = browser.new_context(viewport={"width": 360, "height": 800})
     page = context.new_page()
     debugger = context.new_cdp_session(page)
@@ -97,41 +123,92 @@ def _first_control(browser: Browser, address: str) -> float:
     debugger.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER_CPU})
     page.add_init_script(
         f"""new MutationObserver((_, observer) => {{
-            if (!document.querySelector({json.dumps(CONTROL)})) return;
-            window.usable ??= performance.now();
+            const control = document.querySelector({json.dumps(CONTROL)});
+            if (!control) return;
             observer.disconnect();
+            new ResizeObserver(() => {{
+                if (control.clientWidth) window.usable ??= performance.now();
+            }}).observe(control);
         }}).observe(document, {{childList: true, subtree: true}});"""
     )
     page.goto(address, wait_until="load", timeout=120_000)
-    page.wait_for_selector(CONTROL, state="attached", timeout=120_000)
-    usable = float(page.evaluate("window.usable")) / 1000
+    page.wait_for_selector(CONTROL, state="visible", timeout=120_000)
+    look = "const look = () => window.usable ? done(window.usable) : requestAnimationFrame(look); look();"
+    usable = float(page.evaluate(f"new Promise(done => {{ {look} }})")) / 1000
     context.close()
     return usable
 
 
-def change_of_grouping(browser: Browser, runs: int) -> None:
-    """Report the main thread's work for one change of grouping, with as many values as a figure takes."""
-    with tempfile.TemporaryDirectory() as folder:
-        address = f"file://{_largest_square(Path(folder))}"
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(address)
-        page.wait_for_selector(CONTROL)
-        changes = [_work(page) for _ in range(max(runs, 5) * 4)][4:]  # the first ones compile
-        page.close()
-    median, worst = statistics.median(changes), max(changes)
-    line("change of grouping, 65,536 values", f"{median:.1f} ms (≤ {worst:.1f})", f"{CHANGE:.0f} ms", median <= CHANGE)
+def drags(browser: Browser, runs: int) -> None:
+    """Report what a step of a drag costs each figure, with as many values as it takes, on a slow machine.
+
+    In the main thread's own time: what other programs of this machine take does not count. The whole is given, and
+    the parts that are script; the rest is style, layout and paint.
+    """
+    for recipe in RECIPES.values():
+        if not recipe.drag:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page.goto(f"file://{_alone(Path(folder), recipe.make(recipe.largest))}")
+            page.wait_for_selector(CONTROL)
+            debugger = page.context.new_cdp_session(page)
+            debugger.send("Performance.enable", {"timeDomain": "threadTicks"})
+            for _ in range(3):
+                _drag(page, debugger, recipe.drag, 1)  # the first ones compile
+            debugger.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER_CPU})
+            steps = []
+            for _ in range(max(runs, 5)):
+                idle, moved = (_drag(page, debugger, recipe.drag, by) for by in (0, 1))
+                steps.append([(moved[part] - idle[part]) / STEPS for part in ("TaskDuration", "ScriptDuration")])
+            page.close()
+        whole, script = (statistics.median(part) for part in zip(*steps, strict=True))
+        stem = recipe.make().stem
+        line(f"step of a drag, {stem}", f"{whole:.1f} ms ({script:.1f} script)", f"{STEP:.0f} ms", whole <= STEP)
 
 
-def _largest_square(folder: Path) -> Path:
-    """Write a page that holds nothing but the largest figure."""
-    import torch
+# forth and back over the stops of a range input; each step comes before a frame, as a pointer's do
+WALK = """async ([selector, steps, by]) => {
+    const slider = document.querySelector(`.gn-figure ${selector}`);
+    const put = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set;
+    const task = () => new Promise(done => {
+        const channel = new MessageChannel();
+        channel.port1.onmessage = done;
+        channel.port2.postMessage(0);
+    });
+    const size = Number(slider.step) || 1;
+    window.way ??= 1;
+    for (let i = 0; i < steps; i++) {
+        const value = Number(slider.value);
+        if (value >= Number(slider.max)) way = -1;
+        if (value <= Number(slider.min)) way = 1;
+        if (by) {
+            put.call(slider, String(value + way * size));
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+        }
+        await new Promise(requestAnimationFrame);
+        await task();
+    }
+}"""
 
-    from gnlib.book.anywidget_static import ESBUILD, key_of, shrink
-    from gnlib.book.node import esbuild
-    from gnlib.widgets import Square
 
-    square = Square(torch.randn(MOST_VALUES, generator=torch.Generator().manual_seed(0)))
-    model = {"model_module": "anywidget", "model_name": "AnyModel", "state": square.get_state()}
+def _drag(page: Page, debugger: Any, selector: str, by: int) -> dict[str, float]:
+    """Walk over a range input, or with ``by=0`` stand still as long; return the milliseconds of the thread by kind."""
+
+    def spent() -> dict[str, float]:
+        metrics = debugger.send("Performance.getMetrics")["metrics"]
+        return {one["name"]: float(one["value"]) * 1000 for one in metrics}
+
+    before = spent()
+    page.evaluate(WALK, [selector, STEPS, by])
+    after = spent()
+    page.wait_for_timeout(700)  # the pictures come to rest
+    return {name: after[name] - before[name] for name in after}
+
+
+def _alone(folder: Path, figure: Figure) -> Path:
+    """Write a page that holds nothing but one figure."""
+    model = {"model_module": "anywidget", "model_name": "AnyModel", "state": figure.get_state()}
     payload, sources = shrink({"state": {"a": model}}, "the benchmark")
     one = payload["models"]["a"]
     key = key_of(sources[one["esm"]])
@@ -143,42 +220,13 @@ def _largest_square(folder: Path) -> Path:
     text = json.dumps(payload).replace("<", "\\u003c")
     page = folder / "index.html"
     page.write_text(
-        '<!DOCTYPE html><html lang="en" data-theme="light"><meta charset="utf-8"><title>The largest figure</title>'
+        '<!DOCTYPE html><html lang="en" data-theme="light"><meta charset="utf-8"><title>One figure</title>'
         f'<link rel="stylesheet" href="figure.css"><script type="application/vnd.anywidget-static+json">{text}</script>'
         '<div class="gn-mount" data-model="a"><p></p></div><script src="anywidget-host.js"></script>'
         '<script src="figure.js"></script>',
         "utf8",
     )
     return page
-
-
-def _work(page: Page) -> float:
-    """Move the slider of channel groups by one stop; return the busy milliseconds until its frame is out."""
-    debugger = page.context.new_cdp_session(page)
-    debugger.send("Performance.enable")
-
-    def busy() -> float:
-        metrics = {one["name"]: one["value"] for one in debugger.send("Performance.getMetrics")["metrics"]}
-        return float(metrics["TaskDuration"]) * 1000
-
-    frame = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))"
-    page.evaluate(frame)
-    idle = busy()
-    page.evaluate(frame)
-    idle = busy() - idle  # what two frames and the question itself cost
-    before = busy()
-    page.evaluate(
-        f"""() => {{
-            const slider = document.querySelectorAll('.gn-figure input[type=range]')[1];
-            const next = Number(slider.value) < Number(slider.max) ? Number(slider.value) + 1 : Number(slider.min);
-            Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(slider, String(next));
-            slider.dispatchEvent(new Event('input', {{bubbles: true}}));
-            return {frame};
-        }}"""
-    )
-    work = busy() - before - idle
-    debugger.detach()
-    return work
 
 
 def builds() -> None:
@@ -225,9 +273,10 @@ def main(arguments: Any = None) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
         server = Server(SITE)
+        modules()
         weights(browser, server)
         first_control(browser, server, given.runs)
-        change_of_grouping(browser, given.runs)
+        drags(browser, given.runs)
         server.close()
         browser.close()
     if given.builds:
