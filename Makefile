@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SHELL := /bin/bash# not /bin/sh: macOS's make 3.81 looks commands up in the old PATH unless a shell of our own choice does it
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book html test setup frontend lint types unit colab test-frontend fresh links notebooks browser chromium bench-site bench-cpu record-gpu record-cpu picture publish lock clean
+.PHONY: help book html test setup frontend lint types unit colab test-frontend fresh links notebooks browser chromium bench-site bench-cpu bench-gpu record-gpu record-cpu picture publish lock clean
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench-site: setup chromium ## weights and times of the built book, measured agai
 
 bench-cpu: setup ## time the layers against torch.nn's, about ten minutes; appends to results/ (BENCH="--only REGEX --dry")
 	python -m benchmarks $(BENCH)
+
+bench-gpu: ## check the GPU kernels against float64, then time them: nine minutes; appends to results/; needs a GPU, no set-up
+	$(PYTHON) -m benchmarks.gpu $(BENCH)
 
 record-gpu: ## run what is still missing of the recorded experiments (SECONDS=1500, GNLIB_DATA=folder); needs a GPU, no set-up
 	$(PYTHON) -m tools.record $(if $(SECONDS),--seconds $(SECONDS))
