@@ -38,7 +38,7 @@ class PhotoNet(nn.Module):
               ─ mean of each quarter ─ linear 128→10
 
     Args:
-        normalize: who computes the norms; must do as :func:`gnlib.core.normalize`.
+        normalize: who computes the norms; must do as :func:`gnlib.normalize`.
     """
 
     def __init__(self, normalize: Normalize = normalize) -> None:
