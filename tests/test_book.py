@@ -422,8 +422,9 @@ def test_inline_handlers_stop_the_build() -> None:
             page += {
                 "search button": '<button class="btn search-button-field" title="a" aria-label="b"',
                 "sidebar": '<div id="pst-primary-sidebar" class=',
+                "scripts run last": '<link rel="preload" as="script" href="a.js" />' * 2,
             }.get(
-                next((k for k in ("search button", "sidebar") if k in fix.what), ""),
+                next((k for k in ("search button", "sidebar", "scripts run last") if k in fix.what), ""),
                 "<script>DOCUMENTATION_OPTIONS.pagename = 'a';</script>",
             )
     with pytest.raises(ExtensionError, match='forbids inline handlers, and this page has onmouseover="x'):
