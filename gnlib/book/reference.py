@@ -21,7 +21,6 @@ SETTINGS: dict[str, Any] = {
     "autodoc_preserve_defaults": True,
     "autodoc_member_order": "bysource",
     "python_use_unqualified_type_names": True,
-    "python_maximum_signature_line_length": 88,
     "napoleon_numpy_docstring": False,
     "napoleon_use_ivar": True,  # attributes in a list, as arguments
     # in ours a colon in "Returns" is a colon, and sets off no type

@@ -9,6 +9,9 @@ from playwright.sync_api import Locator, expect
 
 def figure(watch: Callable[..., Any], site: Any, stem: str) -> Locator:
     page = watch(f"{site.address}chapters/{stem}.html", reduced_motion="reduce").page
+    page.locator(
+        ".gn-mount[data-kind=square]"
+    ).first.scroll_into_view_if_needed()  # figures start when a reader comes near
     return page.locator("figure.gn-figure[data-figure=square]")
 
 
