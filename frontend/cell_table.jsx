@@ -153,7 +153,8 @@ function Heads({ at, names, pictures, spoilt: [sample, channel], controls, words
     const on = sample === n, word = fits(names.samples, at.head) ? names.samples[n] : n + 1;
     const height = Math.min(at.head, at.pictureHeight);
     const style = { transform: `translate(0, ${at.top + py[n] + at.pictureHeight / 2}px) translateY(-50%)`, width: `${at.head}px` };
-    const label = words.spoilHead(words.sample(n + 1, names.samples[n] ?? ""));
+    // a name that is seen must stand in the label as it is, without brackets
+    const label = words.spoilHead(word === n + 1 ? words.sample(n + 1, names.samples[n] ?? "") : `${words.sample(n + 1, "")}, ${word}`);
     if (height >= 24)
       return (
         <button
@@ -179,7 +180,7 @@ function Heads({ at, names, pictures, spoilt: [sample, channel], controls, words
     return Array.from({ length: at.C }, (_, c) => {
       const on = channel === c;
       const style = { transform: `translate(${at.left + px[c] + at.pictureWidth / 2}px, ${at.top - 18}px) translate(-50%, -50%)` };
-      const label = words.spoilHead(words.channel(c + 1, names.channels[c] ?? ""));
+      const label = words.spoilHead(short ? `${words.channel(c + 1, "")}, ${names.channels[c]}` : words.channel(c + 1, names.channels[c] ?? ""));
       if (at.pitchX >= 26)
         return (
           <button

@@ -29,6 +29,7 @@
     reachable();
   });
   addEventListener("resize", reachable);
+  document.addEventListener("toggle", reachable, true); // what an open fold shows may scroll too
 
   // a fold that holds what the address or a search points at opens; printing opens all
   const reveal = () => {
