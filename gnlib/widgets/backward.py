@@ -128,16 +128,6 @@ class Backward(CutFigure):
         (dx,) = torch.autograd.grad(y, x, self.output_gradient)
         return dx
 
-    @traitlets.validate("sample", "channel", "position")
-    def _exists(self, proposal: Any) -> int:
-        axis = proposal.trait.name
-        n_samples, n_channels, *positions = self._x.shape
-        size = {"sample": n_samples, "channel": n_channels, "position": torch.Size(positions).numel()}[axis]
-        index: int = proposal.value
-        if not 0 <= index < size:
-            raise traitlets.TraitError(f"{axis} counts from 0: got {index}; 0 to {size - 1} would do")
-        return index
-
     @traitlets.validate("push")
     def _known(self, proposal: Any) -> str:
         push: str = proposal.value
@@ -158,17 +148,6 @@ class Backward(CutFigure):
                 )
             kept[int(pair[0])] = float(pair[1])
         return [[place, kept[place]] for place in sorted(kept)]
-
-    @traitlets.validate("weight")
-    def _per_channel(self, proposal: Any) -> list[float]:
-        n_channels = self._x.shape[1]
-        numbers: list[float] = proposal.value
-        if numbers and len(numbers) != n_channels:
-            raise traitlets.TraitError(
-                f"weight needs one number a channel: got {len(numbers)} for {n_channels} channels; "
-                f"{n_channels} numbers or none would do"
-            )
-        return numbers
 
     @traitlets.validate("w")
     def _has_a_direction(self, proposal: Any) -> list[float]:

@@ -116,6 +116,35 @@ class CutFigure(Figure):
             raise traitlets.TraitError(str(error)) from None
         return count
 
+    @traitlets.validate("sample", "channel", "position")
+    def _picked(self, proposal: Any) -> int:
+        return self._exists(proposal)
+
+    @traitlets.validate("weight")
+    def _scale_per_channel(self, proposal: Any) -> list[float]:
+        return self._per_channel(proposal)
+
+    def _exists(self, proposal: Any) -> int:
+        """Refuse an index that its axis does not have; the axis is the last word of the trait's name."""
+        name, index = proposal.trait.name, int(proposal.value)
+        n_samples, n_channels, *positions = self._x.shape
+        axes = {"sample": n_samples, "channel": n_channels, "position": torch.Size(positions).numel()}
+        size = axes[name.rpartition("_")[2]]
+        if not 0 <= index < size:
+            raise traitlets.TraitError(f"{name} counts from 0: got {index}; 0 to {size - 1} would do")
+        return index
+
+    def _per_channel(self, proposal: Any) -> list[float]:
+        """Refuse other than one number a channel, or none."""
+        n_channels = self._x.shape[1]
+        numbers: list[float] = proposal.value
+        if numbers and len(numbers) != n_channels:
+            raise traitlets.TraitError(
+                f"{proposal.trait.name} needs one number a channel: got {len(numbers)} for {n_channels} channels; "
+                f"{n_channels} numbers or none would do"
+            )
+        return numbers
+
 
 def _built(name: str) -> str:
     """Read a file of the built front end.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 import traitlets
 
 from gnlib.grouping import Grouping
@@ -92,26 +91,13 @@ class Square(CutFigure):
             **{**_in_sight(n_samples, n_channels, positions), **traits},
         )
 
-    @traitlets.validate("sample", "channel", "position", "spoiled_sample", "spoiled_channel")
-    def _exists(self, proposal: Any) -> int | None:
-        axis = proposal.trait.name.removeprefix("spoiled_")
-        n_samples, n_channels, *positions = self._x.shape
-        size = {"sample": n_samples, "channel": n_channels, "position": torch.Size(positions).numel()}[axis]
-        index: int | None = proposal.value
-        if index is not None and not 0 <= index < size:
-            raise traitlets.TraitError(f"{proposal.trait.name} counts from 0: got {index}; 0 to {size - 1} would do")
-        return index
+    @traitlets.validate("spoiled_sample", "spoiled_channel")
+    def _none_or_exists(self, proposal: Any) -> int | None:
+        return None if proposal.value is None else self._exists(proposal)
 
-    @traitlets.validate("weight", "bias")
-    def _per_channel(self, proposal: Any) -> list[float]:
-        n_channels = self._x.shape[1]
-        numbers: list[float] = proposal.value
-        if numbers and len(numbers) != n_channels:
-            raise traitlets.TraitError(
-                f"{proposal.trait.name} needs one number a channel: got {len(numbers)} for {n_channels} channels; "
-                f"{n_channels} numbers or none would do"
-            )
-        return numbers
+    @traitlets.validate("bias")
+    def _shift_per_channel(self, proposal: Any) -> list[float]:
+        return self._per_channel(proposal)
 
 
 def _in_sight(n_samples: int, n_channels: int, positions: list[int]) -> dict[str, int]:
