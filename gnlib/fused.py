@@ -22,7 +22,7 @@ _HALF = (torch.float16, torch.bfloat16)
 _DTYPES = (torch.float32, torch.float64, *_HALF)
 # values from which on a way round pays, on one machine: see results/
 _WORTH_A_CALL = 2**14  # of a sample in channels_last that batch_norm takes on its own
-_WORTH_A_TABLE = 2**17  # of a batch that is measured cell by cell
+_WORTH_A_TABLE = 2**19  # of a batch that is measured cell by cell
 _LONG_ROW = 64  # and of a cell in it
 _FAR = 2  # standard deviations from zero to the mean of a block
 
@@ -159,10 +159,8 @@ def _takes(x: Tensor, *tables: Tensor | None) -> bool:
     dtype = x.dtype
     if dtype not in _DTYPES or not x.numel() or x.is_meta:
         return False
-    others = {table.dtype for table in tables if table is not None and table.dtype != dtype}
-    if not others:
-        return True
-    return dtype in _HALF and all(table is None or table.dtype == torch.float32 for table in tables)
+    given = [table.dtype for table in tables if table is not None]
+    return given.count(dtype) == len(given) or (dtype in _HALF and given.count(torch.float32) == len(given))
 
 
 def _is_channels_last(x: Tensor) -> bool:
@@ -184,7 +182,9 @@ def _cudnn() -> bool:
 
 
 def _to_channels_last(y: Tensor) -> Tensor:
-    return y.movedim(1, -1).contiguous().movedim(-1, 1)  # contiguous(memory_format=…) knows no vmap
+    moved = y.movedim(1, -1)
+    # contiguous(memory_format=…) knows no vmap
+    return y if moved.is_contiguous() else moved.contiguous().movedim(-1, 1)
 
 
 def _group_norm_in_channels_last(x: Tensor, g: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
@@ -202,7 +202,7 @@ def _group_norm_in_channels_last(x: Tensor, g: int, weight: Tensor | None, bias:
         return _group_norm_in_channels_last(x.float(), g, weight, bias, eps).to(x.dtype)
     y, mean, rstd = torch.native_group_norm(_to_channels_last(x), weight, bias, N, C, S, g, eps)
     mean = mean.detach()
-    if not _exceeds((mean * rstd.detach()).square(), _FAR**2):
+    if not _exceeds((mean * rstd.detach()).abs(), _FAR):
         return y
     near = mean.repeat_interleave(C // g, 1).view(N, C, *(1 for _ in positions))
     y, *_ = torch.native_group_norm(_to_channels_last(x - near), weight, bias, N, C, S, g, eps)
@@ -215,6 +215,10 @@ def _exceeds(values: Tensor, limit: float) -> bool:
         return bool((values > limit).any())
     except RuntimeError:
         return True
+
+
+def _joined(parts: tuple[Any, ...]) -> Any:
+    return parts[0] if len(parts) == 1 or parts[0] is None else torch.cat(parts)  # one alone needs no copy
 
 
 def _moments(x: Tensor) -> Moments:
@@ -249,8 +253,9 @@ def _track(running: Running, n: int, mean: Tensor, var: Tensor) -> None:
     """Do as :func:`gnlib.core.track` does, with blocks of n values each and their unbiased variance, tables (b, C)."""
     b = len(mean)
     if running.between and b > 1:
-        between, mean = torch.var_mean(mean, 0)
-        var = ((n - 1) * b * var.mean(0) + n * (b - 1) * between) / (n * b - 1)
+        of_blocks, mean = mean, mean.mean(0)
+        between = (of_blocks - mean).square().sum(0)  # over b - 1 a variance, which var_mean takes long for in few rows
+        var = ((n - 1) * var.sum(0) + n * between) / (n * b - 1)
     share = running.share()
     for kept, seen in ((running.mean, mean), (running.var, var)):
         kept.copy_((1 - share) * kept.to(seen.dtype) + share * (seen.mean(0) if seen.dim() > 1 else seen))
@@ -273,7 +278,7 @@ class _CellByCell(torch.autograd.Function):
         S = cells.shape[2]
         if b == N and not tracked:
             y, mean, rstd = torch.native_group_norm(x, weight, bias, N, C, S, C, eps)
-            if not _exceeds((mean * rstd).square(), _FAR**2):
+            if not _exceeds((mean * rstd).abs(), _FAR):
                 return y, mean.double(), rstd.double().pow(-2) - eps
 
         def measure(cells: Tensor) -> tuple[Tensor, Tensor]:
@@ -282,7 +287,7 @@ class _CellByCell(torch.autograd.Function):
             return mean, (square - mean.square()).clamp(min=0)
 
         def spread(table: Tensor) -> Tensor:
-            return table.to(x.dtype).repeat_interleave(N // b, 0)  # (N, C)
+            return table.to(x.dtype).unsqueeze(1).expand(b, N // b, C).reshape(N, C)
 
         missed, var = measure(cells)
         mean = missed
@@ -295,7 +300,7 @@ class _CellByCell(torch.autograd.Function):
         y = torch.empty_like(x)  # not a view of a result, which nobody may change in place behind a Function
         row = (1, N * C, S)  # a cell as a channel
         weight, bias = (None if table is None else table.repeat(N) for table in (weight, bias))
-        missed, kept = (spread(table).view(-1) for table in (missed, var))
+        missed, kept = (spread(table).reshape(-1) for table in (missed, var))
         outputs = y.view(row), x.new_empty(0), x.new_empty(0)
         torch.native_batch_norm(cells.view(row), weight, bias, missed, kept, False, 0.0, eps, out=outputs)
         return y, mean, var
@@ -357,6 +362,6 @@ class _CellByCell(torch.autograd.Function):
             torch.ops.aten.native_batch_norm_backward(dy, x, weight, None, None, mean, rstd, True, ctx.eps, wanted)
             for dy, x, mean, rstd in blocks
         ]
-        dx, *affine = (parts if parts[0] is None else torch.cat(parts) for parts in zip(*done, strict=True))
+        dx, *affine = map(_joined, zip(*done, strict=True))
         dweight, dbias = (table.view(b, -1).sum(0) if isinstance(table, Tensor) else None for table in affine)
         return dx.view(x.shape) if isinstance(dx, Tensor) else None, dweight, dbias
