@@ -14,7 +14,7 @@ from gnlib.core import Moments, moments, pool
 from gnlib.grouping import Grouping
 from gnlib.photo_net import CLASSES, WIDTHS, PhotoNet, numbers, record, trained
 from gnlib.photographs import photographs
-from gnlib.widgets.figure import MOST_VALUES, Figure, carried, check_length
+from gnlib.widgets.figure import MOST_VALUES, Figure, carried, check_length, divides, exists
 
 CHANGES = ("none", "brightness", "contrast", "channel")
 MOST = 2.0  # standard deviations, or doublings
@@ -164,22 +164,11 @@ class Activations(Figure):
 
     @traitlets.validate("sample_blocks", "channel_groups")
     def _divides(self, proposal: Any) -> int:
-        count: int = proposal.value
-        try:
-            cut = Grouping(samples=count) if proposal.trait.name == "sample_blocks" else Grouping(channels=count)
-            cut.resolve(self._rows(), WIDTHS[self.layer - 1])
-        except ValueError as error:
-            raise traitlets.TraitError(str(error)) from None
-        return count
+        return divides(proposal, self._rows(), WIDTHS[self.layer - 1])
 
     @traitlets.validate("sample", "channel", "position")
     def _exists(self, proposal: Any) -> int:
-        C, H, W = self._shape_at(self.layer)
-        size = {"sample": self._size[0], "channel": C, "position": H * W}[proposal.trait.name]
-        index: int = proposal.value
-        if not 0 <= index < size:
-            raise traitlets.TraitError(f"{proposal.trait.name} counts from 0: got {index}; 0 to {size - 1} would do")
-        return index
+        return exists(proposal, self._size[0], *self._shape_at(self.layer))
 
     @traitlets.observe("layer", "tokens")
     def _stay_legal(self, _: Any) -> None:

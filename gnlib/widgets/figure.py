@@ -108,13 +108,7 @@ class CutFigure(Figure):
 
     @traitlets.validate("sample_blocks", "channel_groups")
     def _divides(self, proposal: Any) -> int:
-        count: int = proposal.value
-        try:
-            cut = Grouping(samples=count) if proposal.trait.name == "sample_blocks" else Grouping(channels=count)
-            cut.resolve(*self._x.shape[:2])
-        except ValueError as error:
-            raise traitlets.TraitError(str(error)) from None
-        return count
+        return divides(proposal, *self._x.shape[:2])
 
     @traitlets.validate("sample", "channel", "position")
     def _picked(self, proposal: Any) -> int:
@@ -125,14 +119,7 @@ class CutFigure(Figure):
         return self._per_channel(proposal)
 
     def _exists(self, proposal: Any) -> int:
-        """Refuse an index that its axis does not have; the axis is the last word of the trait's name."""
-        name, index = proposal.trait.name, int(proposal.value)
-        n_samples, n_channels, *positions = self._x.shape
-        axes = {"sample": n_samples, "channel": n_channels, "position": torch.Size(positions).numel()}
-        size = axes[name.rpartition("_")[2]]
-        if not 0 <= index < size:
-            raise traitlets.TraitError(f"{name} counts from 0: got {index}; 0 to {size - 1} would do")
-        return index
+        return exists(proposal, *self._x.shape)
 
     def _per_channel(self, proposal: Any) -> list[float]:
         """Refuse other than one number a channel, or none."""
@@ -144,6 +131,27 @@ class CutFigure(Figure):
                 f"{n_channels} numbers or none would do"
             )
         return numbers
+
+
+def divides(proposal: Any, rows: int, channels: int) -> int:
+    """Validate ``sample_blocks`` or ``channel_groups``: refuse a count that does not divide its axis."""
+    count: int = proposal.value
+    try:
+        cut = Grouping(samples=count) if proposal.trait.name == "sample_blocks" else Grouping(channels=count)
+        cut.resolve(rows, channels)
+    except ValueError as error:
+        raise traitlets.TraitError(str(error)) from None
+    return count
+
+
+def exists(proposal: Any, n_samples: int, n_channels: int, *positions: int) -> int:
+    """Validate a pick: refuse an index that its axis does not have; the axis is the last word of the trait's name."""
+    name, index = proposal.trait.name, int(proposal.value)
+    axes = {"sample": n_samples, "channel": n_channels, "position": torch.Size(positions).numel()}
+    size = axes[name.rpartition("_")[2]]
+    if not 0 <= index < size:
+        raise traitlets.TraitError(f"{name} counts from 0: got {index}; 0 to {size - 1} would do")
+    return index
 
 
 def _built(name: str) -> str:
