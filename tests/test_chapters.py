@@ -1,5 +1,6 @@
 """The texts keep the book's promises: short cells, checked answers, sources that exist, one shape for every chapter."""
 
+import ast
 import itertools
 import re
 from functools import cache
@@ -102,6 +103,19 @@ def test_cells_use_only_public_names(chapter: str) -> None:
     allowed |= {"matplotlib_inline.backend_inline", "copy", "gnlib.photo_net"}
     assert modules <= allowed
     assert not re.findall(r"\b_\w+", "\n".join(re.findall(r"^.*\bgnlib\b.*$", code, flags=re.M)))
+
+
+@pytest.mark.parametrize("chapter", PAGES)
+def test_a_figure_in_the_page_stands_where_its_listing_put_it(chapter: str) -> None:
+    """A page has one state of a figure, the last: a later cell that sets it would belie the listing beside it."""
+    shown: set[str] = set()
+    for cell in cells(chapter):
+        statements = ast.parse(cell.body).body
+        for target in (node for part in statements for node in ast.walk(part)):
+            if isinstance(target, ast.Attribute) and isinstance(target.ctx, ast.Store):
+                assert ast.unparse(target.value) not in shown, f"line {cell.line}: {ast.unparse(target)} is set"
+        if statements and isinstance(statements[-1], ast.Expr):
+            shown.add(ast.unparse(statements[-1]))
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
