@@ -7,6 +7,7 @@ import { atLayer, CONTENT, STATE, fromAddress, readState, toAddress, traitsOf, w
 import { useAddress } from "./address.js";
 import { BlindTable, Prediction, ScoresTable } from "./activations_tables.jsx";
 import { BlockTable } from "./block_table.jsx";
+import { ChangedPair, verdictOn } from "./changed_pair.jsx";
 import { Choice } from "./choice.jsx";
 import { RANGE, line } from "./color_scale.js";
 import { CLASSES, LAYERS, activation, network, probabilities, rowsOf, scores, seen, sizeAt, turned } from "./conv_net.js";
@@ -22,6 +23,7 @@ import { MapGrid, Photograph } from "./map_grid.jsx";
 import { useTraits, write } from "./model.js";
 import { affine, moments, pool, split } from "./moments.js";
 import { decimals, fixed, scientific } from "./numbers.js";
+import { NarrowFold, useNarrow } from "./narrow_fold.jsx";
 import { NumberTable } from "./number_table.jsx";
 import { Slider } from "./slider.jsx";
 import { useSlices } from "./slices.js";
@@ -56,7 +58,13 @@ function useContent(model) {
       const cells = moments(x, { ...size, S });
       const all = pool(cells, { b: 1, g: 1 });
       const sd = Math.sqrt(all.var[0]);
-      return { size, S, x, cells, sd, line: line(all.mean[0], sd), sheet: sheetOf([size.H, size.W]) };
+      /** @type {ReturnType<typeof moments> | undefined} */
+      let places;
+      return {
+        size, S, x, cells, sd, line: line(all.mean[0], sd), sheet: sheetOf([size.H, size.W]),
+        /** the moments of every position by itself, where blocks are parts of images */
+        positions: () => (places ??= moments(turned(x, size.N, size.C, S), { N: size.N * S, C: size.C, S: 1 })),
+      };
     };
     return {
       images: { N, H, W }, bytes, net,
@@ -70,9 +78,10 @@ function useContent(model) {
   }, CONTENT.map((trait) => model.get(trait)));
 }
 
-/** @param {{model: Model, name: string}} props */
-function Activations({ model, name }) {
+/** @param {{model: Model, name: string, root: HTMLElement}} props */
+function Activations({ model, name, root }) {
   useTraits(model, [...STATE, ...CONTENT]);
+  const narrow = useNarrow(root);
   const words = language({ en });
   const content = useContent(model);
   const { images, names } = content;
@@ -94,8 +103,12 @@ function Activations({ model, name }) {
   const question = [content, layer, kind, kind === "none" ? 0 : amount, kind === "channel" || kind === "none" ? -1 : n, kind === "channel" ? c : -1];
   const lines = useMemo(() => linesOf(change, N, C), question);
   const apart = tokens && N % b !== 0; // blocks of parts of an image: only then are positions measured one by one
-  // what changes with the reader's change, as positions in rows: only while it is needed
-  const table = useMemo(() => (apart ? moments(turned(changed(x, lines), N, C, S), { N: N * S, C, S: 1 }) : moved(cells, lines)), [apart, lines]);
+  const still = kind === "none" || amount === 0;
+  const clean = () => (apart ? content.at(layer).positions() : cells);
+  const table = useMemo(() => {
+    if (still) return clean();
+    return apart ? moments(turned(changed(x, lines), N, C, S), { N: N * S, C, S: 1 }) : moved(cells, lines);
+  }, [apart, lines]);
   const parts = useMemo(() => split(table, point), [table, point]);
   const { blocks } = parts;
   /** @type {Look} */
@@ -127,6 +140,7 @@ function Activations({ model, name }) {
   if (where === "group_norm") lastGroups.current = g;
   const groups = lastGroups.current && C % lastGroups.current === 0 && lastGroups.current < C ? lastGroups.current : Math.min(4, usualGroups(C));
   const [said, saidNow] = useSlices(() => saying(content, layer, point, tokens, lines, kind), [...question, b, g, tokens]);
+  const [movedBy, movedNow] = useSlices(() => (still ? nothing() : movement(x, cells, lines, size, point, tokens)), [...question, b, g, tokens]);
   const [blind, blindNow] = useSlices(() => blindness(content, layer, tokens, groups, lines, kind), [...question, tokens, groups, n]);
 
   // ---- words
@@ -155,13 +169,24 @@ function Activations({ model, name }) {
       if (position >= 0) set({ p: position });
     },
   };
-  const zoom = (/** @type {Look} */ look) => (/** @type {HTMLCanvasElement} */ canvas) => {
+  const map = (/** @type {ArrayLike<number>} */ values, /** @type {number} */ slope, /** @type {number} */ offset) => (/** @type {HTMLCanvasElement} */ canvas) => {
     const ratio = window.devicePixelRatio || 1;
     const pixels = { width: Math.round(zoomBox.width * ratio), height: Math.round(zoomBox.height * ratio) };
     if (canvas.width !== pixels.width || canvas.height !== pixels.height) Object.assign(canvas, pixels);
-    const one = { N: 1, C: 1, S, x: part(look.x, k * S, (k + 1) * S), sheet };
-    paint(canvas, one, [look.slope[k]], [look.offset[k]], { x: [0], y: [0], ...zoomBox }, ratio);
+    paint(canvas, { N: 1, C: 1, S, x: /** @type {Float64Array} */ (values), sheet }, [slope], [offset], { x: [0], y: [0], ...zoomBox }, ratio);
   };
+  const zoom = (/** @type {Look} */ look) => map(part(look.x, k * S, (k + 1) * S), look.slope[k], look.offset[k]);
+
+  // ---- the image as it is, beside the changed one
+  const asItIs = useMemo(() => (still ? blocks : pool(clean(), point)), [still, apart, content, layer, point]);
+  const hatAsItIs = () => {
+    const hat = new Float64Array(S);
+    mapByBlock(hat, 0, x, k * S, 1, 0, n, c, size, asItIs);
+    return hat;
+  };
+  const moves = movedBy && { own: Math.sqrt(movedBy[n]), others: N > 1 ? Math.sqrt((movedBy.reduce((a, v) => a + v, 0) - movedBy[n]) / (N - 1)) : null };
+  const normName = where === "unnamed" ? words.thisGrouping : words.norm(words.names[where], g, where === "group_norm");
+  const equality = kind === "none" ? "" : still ? words.nothingYet : verdictOn(moves, image, normName, kind === "channel", words);
 
   const grid = { C, S, sheet, groups: g, picked: c, onPick: (/** @type {number} */ channel, /** @type {number} */ position) => set({ c: channel, p: position }) };
   const mapsOf = (/** @type {Look} */ look) => ({
@@ -178,6 +203,16 @@ function Activations({ model, name }) {
   /** @type {[import("./layer_change.js").Kind, string][]} */
   const kinds = KINDS.map((option) => [option, option === "none" ? words.kinds.none : option === "channel" ? words.kinds.channel(c + 1) : words.kinds[option](image)]);
   const by = strength(change);
+  const whose = kind === "channel" ? words.map(c + 1) : image;
+  const takeBack = () => {
+    set({ change: "none" });
+    /** @type {HTMLElement | null} */ (root.querySelector(`input[name="${name}-change"]`))?.focus({ preventScroll: true }); // the button goes
+  };
+  const undo = kind !== "none" && (
+    <button type="button" class="gn-button gn-act-undo" onClick={takeBack}>
+      <span>{whose}: </span>{words.changed[kind](by)} · <u>{words.undo}</u>
+    </button>
+  );
   const amountText = kind === "brightness" ? words.amountText.brightness(amount, by) : words.amountText.factor(by);
 
   return (
@@ -203,8 +238,8 @@ function Activations({ model, name }) {
           <p class="gn-note">{words.layerNote(layer, C, size.H, size.W)}</p>
         </div>
         <div class="gn-act-maps">
-          <MapGrid {...grid} {...mapsOf(lookBefore)} title={<><i>x</i> {words.before(image)}</>} label={words.beforeMaps(image)} />
-          <MapGrid {...grid} {...mapsOf(lookAfter)} title={<><i>x̂</i> {words.after}</>} label={words.afterMaps(image)} />
+          <MapGrid {...grid} {...mapsOf(lookBefore)} title={<><i>x</i> <span>{words.before(image)}</span>{undo}</>} label={words.beforeMaps(image)} />
+          <MapGrid {...grid} {...mapsOf(lookAfter)} title={<><i>x̂</i> <span>{words.after}</span></>} label={words.afterMaps(image)} />
         </div>
         <div class="gn-act-aside">
           <p class="gn-act-name">{words.names[where]}</p>
@@ -232,13 +267,32 @@ function Activations({ model, name }) {
           <p class="gn-note gn-act-samples">{tokens ? words.samplesNote.positions(rows) : words.samplesNote.images(rows)}</p>
         </div>
 
+        <section class="gn-act-blind">
+          <p class="gn-heading">{words.blind}</p>
+          <div class="gn-act-change">
+            <Choice legend={words.changeIt} name={`${name}-change`} options={kinds} value={kind} onChange={(to) => set({ change: to })} />
+            {kind === "none" ? <p class="gn-note gn-act-invite">{words.invite}</p> : (
+              <Slider label={words.amount[kind]} min={-MOST} max={MOST} step={0.25} value={amount} text={amountText} onValue={(v) => set({ amount: v })} />
+            )}
+          </div>
+          {kind !== "none" && (
+            <>
+              <ChangedPair
+                before={[map(part(x, k * S, (k + 1) * S), 1 / scale.unit, -scale.center / scale.unit), zoom(lookBefore)]} after={[map(hatAsItIs(), 1, 0), zoom(lookAfter)]}
+                {...zoomBox} moves={still ? { own: 0, others: 0 } : moves} now={movedNow} title={words.pair(image, c + 1)} verdict={equality} words={words}
+              />
+              <Fold summary={words.blindTable}>
+                {() => <BlindTable found={blind} now={blindNow} image={image} n={n} here={where} words={words} />}
+              </Fold>
+            </>
+          )}
+        </section>
         <section class="gn-act-says">
           <p class="gn-heading">{words.says(image)}</p>
           <Prediction chances={chances} before={said && said.clean && probabilities(said.clean.slice(n * CLASSES, (n + 1) * CLASSES))} now={saidNow} words={words} />
           <p class="gn-note">{content.classes.length ? (content.classes[n] ? words.own(content.classes[n]) : words.none) : ""} {kind === "none" ? "" : words.unchanged}</p>
         </section>
-        <section class="gn-act-one">
-          <p class="gn-heading">{words.mapTitle(image, c + 1)}</p>
+        <NarrowFold narrow={narrow} kind="gn-act-one" title={words.mapTitle(image, c + 1)}>{() => <>
           <Slider label={words.channelSlider} value={c + 1} min={1} max={C} step={1} text={words.channelText(c + 1, C)} onValue={(v) => set({ c: v - 1 })} />
           <div class="gn-act-zooms">
             <Zoom
@@ -249,25 +303,19 @@ function Activations({ model, name }) {
             <Zoom {...zoomed} draw={zoom(lookAfter)} caption={`x̂ = ${fixed(output, 2)}`} label={words.zoomAfter} />
           </div>
           <p class="gn-note">{words.blockOf(block + 1, b * g, blocks.count[block])}: <i>μ</i> = {show(blocks.mean[block])}, <i>σ</i> = {show(Math.sqrt(blocks.var[block]))}</p>
-        </section>
-        <section class="gn-act-histogram">
-          <ValueHistogram before={histograms[0]} after={histograms[1]} line={scale} afterSymbol="x̂" />
-        </section>
+        </>}</NarrowFold>
+        <NarrowFold narrow={narrow} kind="gn-act-histogram" title={words.histogramTitle}>
+          {() => <ValueHistogram before={histograms[0]} after={histograms[1]} line={scale} afterSymbol="x̂" />}
+        </NarrowFold>
       </div>
 
-      <section class="gn-act-blind">
-        <p class="gn-heading">{words.blind}</p>
-        <div class="gn-act-change">
-          <Choice legend={words.changeIt} name={`${name}-change`} options={kinds} value={kind} onChange={(to) => set({ change: to })} />
-          {kind === "none" ? <p class="gn-note gn-act-invite">{words.invite}</p> : (
-            <Slider label={words.amount[kind]} min={-MOST} max={MOST} step={0.25} value={amount} text={amountText} onValue={(v) => set({ amount: v })} />
-          )}
-        </div>
-        {kind !== "none" && <BlindTable found={blind} now={blindNow} image={image} n={n} here={where} words={words} />}
-      </section>
-
       <Fold summary={words.table}>
-        {() => <BlockTable N={rows} C={C} point={point} blocks={blocks} within={parts.within} between={parts.between} picked={block} words={words} />}
+        {() => (
+          <>
+            <p class="gn-note">{quietest(pool(moved(cells, lines), { b: 1, g: C }), words)}</p>
+            <BlockTable N={rows} C={C} point={point} blocks={blocks} within={parts.within} between={parts.between} picked={block} words={words} />
+          </>
+        )}
       </Fold>
       <Fold summary={words.scoresTable}>
         {() => <ScoresTable scores={said && said.now} names={Array.from({ length: N }, (_, i) => imageName(i))} picked={top} words={words} />}
@@ -282,30 +330,48 @@ function Activations({ model, name }) {
           )}
         </Fold>
       )}
-      <Summary text={words.summary(fullName, verdict, image, words.classes[top], chances ? words.percent(chances[top]) : "")} />
+      <Summary text={words.summary(fullName, verdict, image, words.classes[top], chances ? words.percent(chances[top]) : "", kind === "none" ? "" : `${words.changeOn(`${whose}, ${words.changed[kind](by)}`)} ${equality}`)} />
     </>
   );
+}
+
+/** @returns {Generator<void, null>} */
+function* nothing() {
+  return null;
+}
+
+/** The channel that says least, and the one that says most. @param {import("./moments.js").Moments} channels shape (1, C) @param {import("./strings/en/activations.js").Words} words */
+function quietest(channels, words) {
+  const sds = Array.from(channels.var, Math.sqrt), least = Math.min(...sds), most = Math.max(...sds);
+  return words.quietest(sds.indexOf(least) + 1, fixed(least, 2), sds.indexOf(most) + 1, fixed(most, 2));
 }
 
 /** @param {ArrayLike<number>} x @param {number} from @param {number} to */
 const part = (x, from, to) => /** @type {Float64Array} */ (x).subarray(from, to);
 
-/** x̂ where blocks are parts of images, in the order of x. @param {Float64Array} x @param {import("./layer_change.js").Lines} lines @param {import("./conv_net.js").Size} size @param {import("./moments.js").Moments} blocks */
-function byBlock(x, { slope, offset }, { N, C, H, W }, blocks) {
-  const S = H * W, y = new Float64Array(x.length);
-  const inverse = blocks.var.map((v) => 1 / Math.sqrt(v + EPS));
-  const rowsEach = (N * S) / blocks.rows;
-  for (let n = 0, i = 0; n < N; n++)
-    for (let c = 0; c < C; c++) {
-      const a = slope[n * C + c], d = offset[n * C + c];
-      const start = Math.floor((n * S) / rowsEach); // the image's first block of rows
-      let k = start * blocks.columns + Math.floor((c * blocks.columns) / C);
-      for (let end = i + S, next = i + (start + 1) * rowsEach - n * S; i < end; next += rowsEach, k += blocks.columns) {
-        const mean = blocks.mean[k], scale = inverse[k];
-        for (const stop = Math.min(next, end); i < stop; i++) y[i] = (a * x[i] + d - mean) * scale;
-      }
-    }
+/** x̂ of all values, whatever shares a block. @param {Float64Array} x @param {import("./layer_change.js").Lines} lines @param {import("./conv_net.js").Size} size @param {import("./moments.js").Moments} blocks */
+function byBlock(x, { slope, offset }, size, blocks) {
+  const { N, C, H, W } = size;
+  const y = new Float64Array(x.length);
+  for (let n = 0, cell = 0; n < N; n++)
+    for (let c = 0; c < C; c++, cell++) mapByBlock(y, cell * H * W, x, cell * H * W, slope[cell], offset[cell], n, c, size, blocks);
   return y;
+}
+
+/**
+ * x̂ of one map, which may lie in several blocks, each of so many positions in a row.
+ * @param {Float64Array} y @param {number} to where in y @param {ArrayLike<number>} x @param {number} from where in x
+ * @param {number} a @param {number} d the change, x becomes a · x + d @param {number} n @param {number} c
+ * @param {import("./conv_net.js").Size} size @param {import("./moments.js").Moments} blocks
+ */
+function mapByBlock(y, to, x, from, a, d, n, c, { N, C, H, W }, blocks) {
+  const S = H * W, each = (N * S) / blocks.rows;
+  const first = Math.floor((n * S) / each);
+  let k = first * blocks.columns + Math.floor((c * blocks.columns) / C);
+  for (let i = 0, next = (first + 1) * each - n * S; i < S; next += each, k += blocks.columns) {
+    const mean = blocks.mean[k], scale = 1 / Math.sqrt(blocks.var[k] + EPS);
+    for (const stop = Math.min(next, S); i < stop; i++) y[to + i] = (a * x[from + i] + d - mean) * scale;
+  }
 }
 
 /**

@@ -63,7 +63,7 @@ export function BlindTable({ found, now, image, n, here, words }) {
   return (
     <>
       <p class="gn-act-erased">{words.blindSummary(erasing)}</p>
-      <div class="gn-scroll" tabIndex={0} role="region" aria-label={words.blind} aria-busy={!now}>
+      <div class="gn-scroll" tabIndex={0} role="region" aria-label={words.blindTable} aria-busy={!now}>
         <table class="gn-act-noticing">
           <caption>{words.blindCaption}</caption>
           <thead>

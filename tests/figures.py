@@ -106,10 +106,10 @@ RECIPES = {
             "sample": click("flower", "radio"),
             "channel": lambda root: root.locator(".gn-act-one .gn-named-slider input").press("ArrowRight"),
             "position": press("Picked position", "ArrowRight"),
-            "change": lambda root: root.get_by_role("radio", name=re.compile("brightness$")).check(),
+            "change": lambda root: root.get_by_role("radio", name=re.compile("brightness")).check(),
             "amount": both(
-                lambda root: root.get_by_role("radio", name=re.compile("contrast$")).check(),
-                press("multiplied", "ArrowRight"),
+                lambda root: root.get_by_role("radio", name=re.compile("contrast")).check(),
+                press("c, multiplied", "ArrowRight"),
             ),
         },
         drag=".gn-act-sliders input",

@@ -17,7 +17,7 @@ from gnlib.photo_net import CLASSES, trained
 from gnlib.widgets import Activations
 from tests.browser.stage import Hands, color, fragment, number, pixels, unit, wait
 
-TABLE, SCORES = "Statistics of each block", "Scores of the ten classes"
+TABLE, SCORES, LAYERS = "Statistics of each block", "Scores of the ten classes", "The four layers, side by side"
 NAMES = {"BatchNorm": (1, "C"), "LayerNorm": ("N", 1), "InstanceNorm": ("N", "C")}
 ERASED = 0.01  # the figure's threshold
 
@@ -143,8 +143,7 @@ def test_images_of_any_size_and_number_are_shown(show, shape: tuple[int, ...]):
 def test_what_each_layer_does_not_see_is_measured(show, layer: int, change: str, amount: float):
     square = Activations(layer=layer, change=change, amount=amount, sample=1, channel=2)
     (figure,) = show(square, reduced_motion="reduce")
-    table = figure.root.locator(".gn-act-noticing")
-    expect(table).to_be_visible()
+    table = figure.fold(LAYERS).locator(".gn-act-noticing")
     expect(figure.root.locator(".gn-act-blind .gn-scroll")).to_have_attribute("aria-busy", "false")
     net, x = trained(), square.activation
     N, C = x.shape[:2]
@@ -185,7 +184,7 @@ def test_erased_is_what_theory_says(show):
     (figure,) = show(Activations(change="contrast"), reduced_motion="reduce")
     said = figure.root.locator(".gn-act-erased")
     expect(said).to_have_text("Erased in x̂ by LayerNorm, InstanceNorm, GroupNorm, 4 groups.")
-    figure.choose("channel 2: strength, in all images")
+    figure.choose("channel 2: strength (× c, in all images)")
     expect(said).to_have_text("Erased in x̂ by BatchNorm, InstanceNorm.")
 
 
@@ -229,6 +228,86 @@ def test_a_block_of_one_value_is_zero_and_says_so(show):
     assert (scores - scores[0]).abs().max() < 1e-6
 
 
+# ---------------------------------------------------------------- a change
+
+
+@pytest.mark.parametrize("tokens", [False, True], ids=["images", "positions"])
+@pytest.mark.parametrize(("change", "amount"), [("brightness", -1.0), ("contrast", 1.0), ("channel", 2.0)])
+def test_the_image_and_the_changed_image_are_called_equal_where_torch_finds_them_equal(
+    show, change: str, amount: float, tokens: bool
+):
+    square = Activations(change=change, amount=amount, sample=1, channel=2, tokens=tokens)
+    (figure,) = show(square, reduced_motion="reduce")
+    x = square.activation.double()
+    N, C, H, W = x.shape
+    other = x.clone()
+    if change == "brightness":
+        other[1] += amount * x.std(correction=0)
+    elif change == "contrast":
+        other[1] *= 2**amount
+    else:
+        other[:, 2] *= 2**amount
+
+    def hat(values: Tensor, point: Grouping) -> Tensor:
+        rows = values.permute(0, 2, 3, 1).reshape(-1, C) if tokens else values
+        y = normalize(rows, point)
+        return y.view(N, H, W, C).permute(0, 3, 1, 2) if tokens else y
+
+    pair = figure.root.locator(".gn-act-pair")
+    verdicts = []
+    for b, g in [(1, 1), (1, C), (N, 1), (N, 4), (N * H * W if tokens else N, 4)]:
+        figure.set(sample_blocks=b, channel_groups=g)
+        expect(pair).to_have_attribute("aria-busy", "false")
+        before, after = hat(x, Grouping(b, g)), hat(other, Grouping(b, g))
+        moved = (after - before).square().flatten(1).mean(1)
+        own, others = moved[1].sqrt().item(), moved[[0, 2, 3]].mean().sqrt().item()
+        said = pair.locator(".gn-act-equal p").first.inner_text()
+        verdicts.append(said.startswith("Equal"))
+        assert verdicts[-1] == (max(own, others) < ERASED), (b, g, said)
+        assert pair.locator(".gn-act-two > span").nth(1).inner_text() == ("=" if verdicts[-1] else "≠")
+        if own >= ERASED:
+            assert abs(number(re.search(r"x̂ of cup differs by ([\d.]+\d)", said)[1]) - own) < 2e-3
+        # the maps themselves: the picked channel of the picked image, as it is and changed
+        for canvas, values in zip(pair.locator("canvas").all()[2:], (before, after), strict=True):
+            shown = pixels(canvas)
+            for row, column in [(0, 0), (H - 1, 0), (H // 2, W // 2)]:
+                down, right = (
+                    int(size * (at + 0.5) / H) for size, at in zip(shown.shape[:2], (row, column), strict=True)
+                )
+                assert (shown[down, right, :3] - color(values[1, 2, row, column])).abs().max() <= 4
+    assert len(set(verdicts)) == 2
+
+
+def test_a_change_is_said_beside_the_picture_and_undone_there(show):
+    (figure,) = show(Activations(), reduced_motion="reduce")
+    undo = figure.root.get_by_role("button", name=re.compile("undo$"))
+    expect(undo).to_have_count(0)
+    figure.choose("cat: contrast (all its values × c)")
+    expect(undo).to_have_text("cat: contrast × 2 · undo")
+    expect(figure.root.locator(".gn-act-maps")).to_contain_text("contrast × 2")
+    spoken = figure.root.locator("p.gn-sr[aria-live=polite]")
+    expect(spoken).to_contain_text("Changed: cat, contrast × 2. Equal: LayerNorm erases the change.")
+    undo.press("Enter")
+    assert figure.get("change") == "none"
+    expect(figure.root.get_by_role("radio", name="nothing")).to_be_focused()  # the button is gone
+    expect(undo).to_have_count(0)
+    expect(spoken).not_to_contain_text("Changed")
+
+
+def test_a_change_by_nothing_says_so(show):
+    (figure,) = show(Activations(change="brightness", amount=0.0), reduced_motion="reduce")
+    expect(figure.root.locator(".gn-act-equal")).to_contain_text("nothing is changed yet")
+
+
+def test_the_quietest_channel_is_named(show):
+    square = Activations(layer=2)
+    (figure,) = show(square, reduced_motion="reduce")
+    sd = square.activation.double().transpose(0, 1).flatten(1).std(1, correction=0)
+    expect(figure.fold(TABLE)).to_contain_text(
+        f"Quietest channel over all images: {sd.argmin() + 1}, σ = {sd.min():.2f}; loudest: {sd.argmax() + 1}, σ"
+    )
+
+
 # ---------------------------------------------------------------- hands
 
 
@@ -270,7 +349,6 @@ def test_another_layer_keeps_the_kind_of_norm(show):
 def test_worked_by_keyboard_alone_with_a_visible_focus(show):
     (figure,) = show(Activations(change="brightness"), reduced_motion="reduce")
     keyboard = figure.page.keyboard
-    expect(figure.root.locator(".gn-act-noticing")).to_be_visible()
     figure.root.get_by_role("radio", name="cat", exact=True).focus()
     keyboard.press("ArrowRight")
     assert figure.get("sample") == 1
@@ -288,9 +366,9 @@ def test_worked_by_keyboard_alone_with_a_visible_focus(show):
         reached.append(what[0])
         assert what[1:] == ["solid", 3], what
     assert reached == [
-        "1", "Channel groups", "Sample blocks", "LayerNorm", "GroupNorm", "InstanceNorm", "BatchNorm", "an image",
-        "Channel", "Picked position", "cup: brightness", "added to every value", "What can each layer not see?",
-        TABLE, SCORES, "How good the network is",
+        "1", "cup: brightness + 1.28 · undo", "Channel groups", "Sample blocks", "LayerNorm", "GroupNorm",
+        "InstanceNorm", "BatchNorm", "an image", "cup: brightness (all its values + c)", "c, added to every value",
+        LAYERS, "Channel", "Picked position", TABLE, SCORES, "How good the network is",
     ]  # fmt: skip
     figure.groups.focus()
     keyboard.press("End")
@@ -301,7 +379,7 @@ def test_worked_by_keyboard_alone_with_a_visible_focus(show):
     before = figure.get("position")
     keyboard.press("ArrowDown")
     assert figure.get("position") == before + 32
-    figure.root.get_by_label("added to every value").focus()
+    figure.root.get_by_label("c, added to every value").focus()
     keyboard.press("Home")
     assert figure.get("amount") == -2
 
@@ -354,6 +432,17 @@ def test_a_kernel_is_told_and_may_tell(show):
     figure.set(sample_blocks=4, channel_groups=4, layer=1)
     expect(figure.name).to_have_text("GroupNorm")
     assert fragment(figure.page) == "" or "activations" in fragment(figure.page)
+
+
+def test_a_phone_folds_what_is_secondary(show):
+    (figure,) = show(Activations(), width=360, reduced_motion="reduce")
+    slider = figure.root.get_by_role("slider", name="Channel", exact=True)
+    expect(slider).to_have_count(0)
+    figure.root.locator("summary", has_text="Cat, channel 2").click()
+    slider.press("ArrowRight")
+    assert figure.get("channel") == 2
+    figure.page.set_viewport_size({"width": 1280, "height": 900})
+    expect(figure.root.locator("section.gn-act-one")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [320, 724, 1304])

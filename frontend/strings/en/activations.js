@@ -58,6 +58,8 @@ export const activations = {
     return `Each block of ${samples} × ${maps} gets ${gets}.`;
   },
 
+  histogramTitle: "How many values lie where",
+
   // one map
   mapTitle: (/** @type {string} */ image, /** @type {number} */ c) => `${upper(image)}, channel ${c}`,
   zoomBefore: "The picked map before",
@@ -80,16 +82,43 @@ export const activations = {
   changeIt: "Change what comes in",
   kinds: {
     none: "nothing",
-    brightness: (/** @type {string} */ image) => `${image}: brightness`,
-    contrast: (/** @type {string} */ image) => `${image}: contrast`,
-    channel: (/** @type {number} */ c) => `channel ${c}: strength, in all images`,
+    brightness: (/** @type {string} */ image) => `${image}: brightness (all its values + c)`,
+    contrast: (/** @type {string} */ image) => `${image}: contrast (all its values × c)`,
+    channel: (/** @type {number} */ c) => `channel ${c}: strength (× c, in all images)`,
   },
-  amount: { brightness: "added to every value", contrast: "multiplied", channel: "multiplied" },
+  amount: { brightness: "c, added to every value", contrast: "c, multiplied with every value", channel: "c, multiplied with every value" },
   amountText: {
     brightness: (/** @type {number} */ amount, /** @type {number} */ value) => `${value < 0 ? "−" : "+"} ${short(Number(Math.abs(value).toPrecision(3)))} (${short(amount)} sd)`,
     factor: (/** @type {number} */ value) => `× ${short(Number(value.toPrecision(3)))}`,
   },
-  invite: "Change one image’s brightness or contrast, or one channel’s strength, and see which layers erase the change and which pass it on.",
+  invite: "Change one image’s brightness or contrast, or one channel’s strength. Then find the grouping under which the image and the changed image come out equal.",
+
+  // the change, while it is on
+  changed: {
+    brightness: (/** @type {number} */ value) => `brightness ${value < 0 ? "−" : "+"} ${short(Number(Math.abs(value).toPrecision(3)))}`,
+    contrast: (/** @type {number} */ value) => `contrast × ${short(Number(value.toPrecision(3)))}`,
+    channel: (/** @type {number} */ value) => `strength × ${short(Number(value.toPrecision(3)))}`,
+  },
+  undo: "undo",
+  changeOn: (/** @type {string} */ what) => `Changed: ${what}.`,
+
+  // the image and the changed image
+  pair: (/** @type {string} */ image, /** @type {number} */ c) => `${upper(image)}, as it is and changed: channel ${c}`,
+  pairWhere: ["come in", "go out"],
+  pairAs: ["as it is", "changed"],
+  pairMap: (/** @type {string} */ where, /** @type {boolean} */ changed) => `The picked map, ${changed ? "changed" : "as it is"}: maps that ${where}`,
+  pairNote: "Difference of x̂: root mean square over all channels. Below 0.01: equal.",
+  thisGrouping: "this grouping",
+  equal: (/** @type {string} */ norm) => `Equal: ${norm} erases the change.`,
+  nothingYet: "Equal, as nothing is changed yet: move the slider.",
+  differs: (/** @type {string} */ image, /** @type {string} */ by) => `Not equal: x̂ of ${image} differs by ${by}.`,
+  ownEqual: (/** @type {string} */ image) => `${upper(image)} comes out equal.`,
+  othersKept: " The other images do not notice.",
+  othersMoved: (/** @type {string} */ by) => ` So do the other images, which nobody changed, by ${by}: they share its statistics.`,
+  alsoOthers: (/** @type {string} */ by) => ` The other images’ x̂ differs by ${by}.`,
+
+  // all four layers
+  blindTable: "The four layers, side by side",
   blindCaption: "Root mean square change of the normalized values x̂ and of the ten scores. Below 0.01: erased.",
   columnsBlind: {
     layer: "Norm",
@@ -105,6 +134,8 @@ export const activations = {
   working: "Computing …",
 
   // folds
+  quietest: (/** @type {number} */ c, /** @type {string} */ sd, /** @type {number} */ loud, /** @type {string} */ most) =>
+    `Quietest channel over all images: ${c}, σ = ${sd}; loudest: ${loud}, σ = ${most}. A dead channel would have σ = 0.`,
   table: "Statistics of each block",
   tableCaption: (/** @type {number} */ blocks, /** @type {number} */ values) =>
     `${plural(blocks, "block")}, ${plural(values, "value")} per statistic. Variance = within + between cells, up to rounding.`,
@@ -117,8 +148,8 @@ export const activations = {
   qualityColumns: { norm: "Norm", right: "Right" },
   right: (/** @type {number} */ percent) => `${percent.toFixed(2)} %`,
 
-  summary: (/** @type {string} */ name, /** @type {string} */ verdict, /** @type {string} */ image, /** @type {string} */ top, /** @type {string} */ percent) =>
-    `${name}. ${verdict} ${upper(image)}: the network says ${top}, ${percent}.`,
+  summary: (/** @type {string} */ name, /** @type {string} */ verdict, /** @type {string} */ image, /** @type {string} */ top, /** @type {string} */ percent, /** @type {string} */ change) =>
+    `${name}. ${verdict} ${change && `${change} `}${upper(image)}: the network says ${top}, ${percent}.`,
 };
 
 /** @typedef {typeof activations} Words  what a table of another language must have */
