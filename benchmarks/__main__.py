@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="folder of the records")
     parser.add_argument("--dry", action="store_true", help="record nothing")
     parser.add_argument("--tell", action="store_true", help="measure nothing: tell what is recorded")
+    parser.add_argument("--profile", metavar="NORM", help="tell only where a training step with it spends its time")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the recorded growth into this file")
     options = parser.parse_args(arguments)
     for name in options.names:
@@ -58,6 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _draw(records.read(options.results / "cpu-growth.jsonl"), options.picture)
     if not options.tell:
         harness.keep_pages("benchmarks", sys.argv[1:] if arguments is None else arguments)
+    if options.profile:
+        for layout in layers.LAYOUTS:
+            print(step.profiled(step.Step(options.profile, layout)))
+        return 0
     end = time.monotonic() + options.seconds
     for name in options.names or BENCHMARKS:
         benchmark, path = BENCHMARKS[name], options.results / f"{name}.jsonl"

@@ -101,13 +101,14 @@ def budgets(found: Sequence[Record]) -> str:
 
 def steps(found: Sequence[Record]) -> str:
     """Tell a whole training step by norm: milliseconds, and what the norm adds to the step without one."""
-    rows = [["norm", "layout", "gnlib ms", "torch.nn ms", "to torch", "without norm ms", "the norm's share"]]
+    rows = [["norm", "layout", "gnlib ms", "by the core", "torch.nn", "to torch", "without norm", "the norm's share"]]
     for record in found:
         results = record.results
         own, bare = results["gnlib_us"], results["bare_us"]
         theirs = f"{results['torch_us'] / 1e3:.1f}" if "torch_us" in results else "-"
         ratio = str(verdict(record)) if "torch_us" in results else "-"
-        row = [str(record.config["norm"]), str(record.config["layout"]), f"{own / 1e3:.1f}", theirs, ratio]
+        core = f"{results['reference_us'] / 1e3:.1f}" if "reference_us" in results else "-"
+        row = [str(record.config["norm"]), str(record.config["layout"]), f"{own / 1e3:.1f}", core, theirs, ratio]
         rows.append([*row, f"{bare / 1e3:.1f}", f"{max(0.0, 1 - bare / own):.0%}"])
     return _table(rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,9 +13,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import nn
 
+import gnlib
 from benchmarks import __main__ as command
 from benchmarks import contestants, growth, harness, layers, report, step
 from gnlib import figures, records
+from gnlib.cifar.models import ResNet8
+from gnlib.cifar.norms import norm_of
 
 TINY = layers.Case("BatchNorm", 4, 32, 3, 5, "NCHW", "float32", "training")
 
@@ -227,9 +231,20 @@ def test_a_place_is_timed_with_all_norms_that_it_has(axis, quick):
 def test_a_step_is_timed_with_the_norm_of_gnlib_of_torch_and_with_none():
     for norm, theirs in (("batch", True), ("ghost:4", False)):
         record = step.measured(step.Step(norm, "channels_last", batch_size=8, side=8), rounds=1)
-        assert {"gnlib_us", "bare_us", "copy_us"} <= set(record.results)
+        assert {"gnlib_us", "reference_us", "bare_us", "copy_us"} <= set(record.results)
         assert ("gnlib_to_torch_ratio" in record.results) == theirs
         assert record.results["input_bytes"] == 8 * 3 * 8 * 8 * 4
+
+
+def test_a_profile_tells_the_operators_of_the_core_and_of_the_fused_layers():
+    told = step.profiled(step.Step("batch", "NCHW", batch_size=8, side=8), steps=2, rows=100)
+    before, after = told.split("batch, NCHW, fused: ")
+    assert before.startswith("batch, NCHW, reference: ")
+    assert "aten::native_batch_norm_backward" in after
+    assert "native_batch_norm" not in before
+    norms = int(re.search(r"(\d+) × aten::native_batch_norm\n", after)[1])
+    model = ResNet8(norm_of("batch"))
+    assert norms == sum(isinstance(module, gnlib.BatchNorm) for module in model.modules())
 
 
 # ---- records and tables ----------------------------------------------------------------------------------------------
