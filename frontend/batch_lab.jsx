@@ -16,6 +16,7 @@ import { usualGroups } from "./grouping.js";
 import { Lead } from "./lead.jsx";
 import { useTraits, write } from "./model.js";
 import { moments, pool, untrained } from "./moments.js";
+import { NarrowFold, useNarrow } from "./narrow_fold.jsx";
 import { decimals, fixed, scientific, short, whole } from "./numbers.js";
 import { NumberTable } from "./number_table.jsx";
 import { RangeInput } from "./range_input.jsx";
@@ -84,6 +85,7 @@ function useDraws(content, c, seed) {
 /** @param {{model: Model, name: string, root: HTMLElement}} props */
 function BatchLab({ model, name, root }) {
   useTraits(model, [...STATE, ...CONTENT]);
+  const narrow = useNarrow(root, 681); // one column, as in the style sheet
   const words = language({ en });
   const content = useContent(model);
   const { C, S, x, mine, sheet, groups } = content;
@@ -138,7 +140,8 @@ function BatchLab({ model, name, root }) {
   // ---- ranges: by what no hand moves, so that a chart stands still under a drag
   const guessRange = useMemo(() => rangeOf(guessed), [guessed]);
   const keepRange = useMemo(() => rangeOf(guessed, [spread ? 1 : 0]), [guessed, spread]);
-  const outputRange = useMemo(() => rangeOf(jittering, stills), [jittering, stills]);
+  const trueOutput = normal(law.mean, law.variance);
+  const outputRange = useMemo(() => rangeOf(jittering, [...stills, trueOutput]), [jittering, stills, trueOutput]);
 
   // ---- layout
   const column = useRef(/** @type {HTMLDivElement | null} */ (null)), aside = useRef(/** @type {HTMLDivElement | null} */ (null)), test = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -168,7 +171,8 @@ function BatchLab({ model, name, root }) {
   const { mean: outMean, sd: outSd } = useMemo(() => summarize(outputs[at]), [outputs, at]);
   const moves = batchy && outSd > 5e-4;
   const big = moves ? `${fixed(outMean, 2)} ± ${fixed(outSd, 2)}` : fixed(outMean, 2);
-  const verdict = !batchy ? words.still(who, normName) : share === 1 ? words.alone(who) : moves ? words.moves(who, share, n) : words.lone(who);
+  const verdict = !batchy ? words.still(who, normName)
+    : (share === 1 ? words.alone(who) : moves ? words.moves(who, share, n) : words.lone(who)) + words.apart(fixed(Math.abs(outMean - keptOutput), 2));
   const guessSd = useMemo(() => summarize(guessed[at]).sd, [guessed, at]);
   const guessNote = batchy ? words.guessNote(say(guessSd), say(error(share)), share, content.N) : words.guessIdle(normName);
   const gap = law.sd > 0 ? fixed(Math.abs(keptShown - trueShown) / law.sd, 2) : "0.00";
@@ -205,29 +209,43 @@ function BatchLab({ model, name, root }) {
   const toSize = (/** @type {number} */ i) => set({ batch_size: SIZES[i] });
   const nearestMomentum = MOMENTA.reduce((best, m, i) => (Math.abs(Math.log(m / momentum)) < Math.abs(Math.log(MOMENTA[best] / momentum)) ? i : best), 0);
 
+  /** @type {[string, Record<string, unknown>, boolean][]} */
+  const failures = [
+    [words.failures.two, { batch_size: 2, samples_per_block: MOST }, n === 2 && share === 2],
+    [words.failures.one, { batch_size: 1, samples_per_block: MOST }, n === 1],
+    [words.failures.dark, { light: LEAST_LIGHT }, light === LEAST_LIGHT],
+  ];
+  const fail = (/** @type {Record<string, unknown>} */ traits) => {
+    set({ norm: "batch_norm", ...traits });
+    if (!traits.light) return;
+    const section = /** @type {HTMLElement} */ (root.querySelector(".gn-bl-test"));
+    const show = () => section.scrollIntoView({ block: "nearest" });
+    if (!(section instanceof HTMLDetailsElement) || section.open) return show();
+    section.addEventListener("toggle", () => requestAnimationFrame(show), { once: true }); // once its content stands
+    section.open = true;
+  };
+
   const shownWord = spread ? words.spread : words.mean;
   const keepSection = useMemo(() => (
-    <section class="gn-bl-keep">
-      <p class="gn-heading">{words.keepTitle}</p>
+    <NarrowFold narrow={narrow} kind="gn-bl-keep" title={words.keepTitle}>{() => <>
       <div class="gn-bl-chart">
         <Keeping guesses={(spread ? later.draws.spreads : later.draws.means)[later.at]} kept={pathShown} start={spread ? 1 : 0} truth={trueShown} range={keepRange} width={width} height={128} draw={draw} label={words.keepLabel(shownWord)} steps={words.steps} />
       </div>
       <Slider label={words.momentum} min={0} max={MOMENTA.length - 1} step={1} value={nearestMomentum} text={short(momentum)} onValue={(i) => set({ momentum: MOMENTA[i] })} />
       <p class="gn-note">{keepNote}</p>
-    </section>
-  ), [path, spread, width, draw, keepNote]);
+    </>}</NarrowFold>
+  ), [path, spread, width, draw, keepNote, narrow]);
   const testSection = useMemo(() => (
-    <section class="gn-bl-test" ref={test}>
-      <p class="gn-heading">{words.testTitle[kind]}</p>
+    <NarrowFold narrow={narrow} kind="gn-bl-test" title={words.testTitle[kind]}>{() => <div ref={test}>
       <Spreads
         rows={now.map((row, i) => ({ name: Object.values(words.rows)[i], now: row, before: before[i], on: Object.keys(words.rows)[i] === norm, text: `${fixed(row.mean, 2)} ± ${fixed(row.sd, 2)}` }))}
         range={testRange} width={testWidth} label={words.testLabel}
       />
       <Slider label={words.light[kind]} min={10} max={100} step={5} value={Math.round(100 * light)} text={words.percent(light)} onValue={(v) => set({ light: v / 100 })} />
       <p class="gn-note">{testNote} {words.testKey(full)}</p>
-    </section>
-  ), [keptNow, keptBefore, ownNow, ownBefore, norm, light, testWidth]);
-  const summary = `${normName}, ${words.batchSizeText(n)}, ${words.perBlockText(share, b)}. ${big}: ${verdict} ${guessNote} ${keepNote} ${testNote}`;
+    </div>}</NarrowFold>
+  ), [keptNow, keptBefore, ownNow, ownBefore, norm, light, testWidth, narrow]);
+  const summary = `${normName}, ${words.batchSizeText(n)}, ${words.perBlockText(share, b)}. ${words.training} ${big}, ${words.evaluation} ${fixed(keptOutput, 2)}: ${verdict} ${guessNote} ${keepNote} ${testNote}`;
   return (
     <>
       <Lead title={model.get("title") || words.title}>{words.lead.before}<b>{words.lead.drag}</b>{words.lead.after(who)}</Lead>
@@ -237,6 +255,12 @@ function BatchLab({ model, name, root }) {
             legend={words.norm} name={`${name}-norm`} value={norm} onChange={(to) => set({ norm: to })}
             options={[["batch_norm", words.names.batch_norm], ["layer_norm", words.names.layer_norm], ["group_norm", words.names.group_norm], ["instance_norm", words.names.instance_norm]]}
           />
+          <div class="gn-bl-fail" role="group" aria-label={words.fail}>
+            <p class="gn-heading" aria-hidden="true">{words.fail}</p>
+            {failures.map(([text, traits, on]) => (
+              <button key={text} type="button" class="gn-button" aria-pressed={batchy && on} onClick={() => fail(traits)}>{text}</button>
+            ))}
+          </div>
         </div>
         <div class="gn-bl-charts" ref={column}>
           <div class="gn-bl-head">
@@ -253,7 +277,7 @@ function BatchLab({ model, name, root }) {
           <p class="gn-heading gn-bl-second">{words.output(who)}</p>
           <div class="gn-bl-chart">
             <Funnel
-              lists={outputs} range={outputRange} height={HEIGHT} width={width} at={at} draw={draw} truth={null} error={null} kept={keptOutput}
+              lists={outputs} range={outputRange} height={HEIGHT} width={width} at={at} draw={draw} truth={batchy ? trueOutput : null} error={null} kept={keptOutput}
               label={words.outputLabel(who)} onColumn={toSize}
             />
           </div>
@@ -269,10 +293,13 @@ function BatchLab({ model, name, root }) {
               </span>
             </span>
           </label>
-          <p class="gn-note gn-bl-chart-key">{words.chartKey}</p>
+          <p class="gn-note gn-bl-chart-key">{batchy ? words.trueOutput(content.N) : words.stillOutput(normName)} {words.chartKey}</p>
         </div>
         <div class="gn-bl-aside" ref={aside}>
-          <p class="gn-bl-big">{big}</p>
+          <dl class="gn-bl-two">
+            <div><dt>{words.training}</dt><dd class="gn-bl-big">{big}</dd></div>
+            <div><dt>{words.evaluation}</dt><dd class="gn-bl-evaluation">{fixed(keptOutput, 2)}</dd></div>
+          </dl>
           <p class="gn-bl-verdict">{verdict}</p>
           <p class="gn-heading">{words.five(who)}</p>
           <div class="gn-bl-maps">
@@ -299,10 +326,10 @@ function BatchLab({ model, name, root }) {
           />
           <p class="gn-note">{batchy ? words.ghost(share, n) : words.ghostPerImage}</p>
         </div>
-        <section class="gn-bl-which">
+        <NarrowFold narrow={narrow} kind="gn-bl-which" title={words.which}>{() => <>
           <Slider label={words.channelName} min={1} max={C} step={1} value={c + 1} text={channelName} disabled={C === 1} onValue={(v) => set({ channel: v - 1 })} />
           <Slider label={words.draw} min={1} max={DRAWS} step={1} value={draw + 1} text={words.drawText(draw + 1, DRAWS)} onValue={(v) => set({ draw: v - 1 })} />
-        </section>
+        </>}</NarrowFold>
         {keepSection}
         {testSection}
       </div>

@@ -1,14 +1,11 @@
 // A section that folds where the figure is narrow, so that what is secondary costs a phone no scrolling.
 import { useLayoutEffect, useState } from "preact/hooks";
 
-const NARROW = 560; // pixels: below it, figures stand in one column
-
-/** Whether the figure stands in one column. @param {HTMLElement} root */
-export function useNarrow(root) {
-  const [narrow, setNarrow] = useState(() => root.clientWidth < NARROW);
+/** Whether the figure is narrower than so many pixels. @param {HTMLElement} root @param {number} least */
+export function useNarrow(root, least = 560) {
+  const [narrow, setNarrow] = useState(() => root.clientWidth < least);
   useLayoutEffect(() => {
-    const measure = () => setNarrow(root.clientWidth < NARROW);
-    const observer = new ResizeObserver(measure);
+    const observer = new ResizeObserver(() => setNarrow(root.clientWidth < least));
     observer.observe(root);
     return () => observer.disconnect();
   }, [root]);

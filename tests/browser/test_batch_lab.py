@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  as everybody writes it
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 from torch import Tensor
 
 from gnlib.widgets import BatchLab
@@ -75,6 +75,15 @@ def company(x: Tensor, lab: BatchLab, size: int, image: int) -> Tensor:
     indices = lab.drawn[:, :size].clone()
     indices[:, 0] = image
     return x[indices]
+
+
+def level(funnel: Locator) -> float:
+    """Read a funnel's line off its axis, whose ticks say numbers."""
+    (y0, v0), *_, (y1, v1) = [
+        (float(tick.locator("line").get_attribute("y1")), number(tick.locator("text").inner_html()))
+        for tick in funnel.locator(".gn-bl-axis > g").all()
+    ]
+    return v0 + (float(funnel.locator(".gn-bl-true").get_attribute("y1")) - y0) * (v1 - v0) / (y1 - y0)
 
 
 NORMS: dict[str, Callable[[Tensor, int], Tensor]] = {
@@ -146,6 +155,13 @@ def test_every_table_says_what_torch_says(show, shape: tuple[int, ...], c: int):
         close(row[4], kept[t][0])
         close(row[5], kept[t][1])
     assert "▸ 8" in rows[7][0]
+
+    # what evaluation makes of the watched value, and the line that stands for all images
+    close(figure.root.locator(".gn-bl-evaluation").inner_text(), (value - kept[-1][0]) / (kept[-1][1] + 1e-5) ** 0.5)
+    if x.dim() > 2:
+        assert level(figure.root.locator(".gn-bl-funnel").nth(1)) == pytest.approx(
+            ((value - true_mean) / (true_var + 1e-5).sqrt()).item(), rel=0.02, abs=0.05
+        )
 
     # one batch, image by image
     rows = figure.numbers(BATCH_TABLE)
@@ -253,6 +269,53 @@ def test_the_batch_is_cut_where_blocks_end(show):
     assert cuts.count("M") == 7  # between eight blocks
     figure.set(samples_per_block=64)
     wait(figure.page, "document.querySelector('.gn-bl-cuts').getAttribute('d') === ''")
+
+
+# ---------------------------------------------------------------- failures
+
+
+def both(figure: Lab) -> tuple[float, float, float]:
+    """The watched value in training, its sd over the batches, and in evaluation."""
+    mean, _, sd = figure.big.inner_text().partition(" ± ")
+    return number(mean), number(sd or "0"), number(figure.root.locator(".gn-bl-evaluation").inner_text())
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_batchnorm_fails_in_one_step(show, width: int):
+    (figure,) = show(BatchLab(batch_size=64, norm="layer_norm", light=1.0), width=width, reduced_motion="reduce")
+
+    def fail(how: str) -> None:
+        button = figure.root.get_by_role("button", name=how)
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "true")
+        expect(figure.root.get_by_label("BatchNorm", exact=True)).to_be_checked()
+
+    figure.norm("BatchNorm")
+    expect(figure.root.locator(".gn-bl-verdict")).to_contain_text(re.compile(r" 0\.0\d away"))
+    mean, noise, evaluated = both(figure)
+    assert abs(mean - evaluated) < 0.05
+    figure.norm("LayerNorm")
+    fail("two images a batch")
+    assert both(figure)[1] > 4 * noise
+    fail("one image a batch")
+    expect(figure.root.locator(".gn-bl-verdict")).to_contain_text(re.compile(r" 1\.\d\d away"))
+    mean, noise, evaluated = both(figure)
+    assert noise == 0
+    assert abs(mean - evaluated) > 1
+    figure.norm("GroupNorm")
+    fail("darker test images")
+    expect(figure.root.get_by_label("Light of the test images")).to_be_in_viewport()
+    batch, *others = figure.numbers(TEST_TABLE)
+    assert abs(number(batch[1]) - number(batch[3])) > 1
+    assert all(abs(number(row[1]) - number(row[3])) < 0.01 for row in others)
+
+
+def test_norms_of_single_images_are_the_same_in_evaluation(show):
+    (figure,) = show(BatchLab(batch_size=2))
+    for name in NORMS:
+        figure.norm(name)
+        expect(figure.root.locator(".gn-bl-evaluation")).to_have_text(figure.big.inner_text())
+        expect(figure.root.locator(".gn-bl-funnel").nth(1).locator(".gn-bl-true")).to_have_count(0)
 
 
 # ---------------------------------------------------------------- hands

@@ -17,6 +17,8 @@ export const batchLab = {
   someImage: "the image",
 
   norm: "Norm layer",
+  fail: "Make BatchNorm fail",
+  failures: { two: "two images a batch", one: "one image a batch", dark: "darker test images" },
   batchSize: "Batch size",
   batchSizeText: (/** @type {number} */ n) => `batch size ${whole(n)}`,
   axis: "images that share a statistic",
@@ -31,17 +33,25 @@ export const batchLab = {
   output: (/** @type {string} */ who) => `What becomes of one value of ${who}`,
   outputLabel: (/** @type {string} */ who) => `One normalized value of ${who} in ${whole(200)} batches, by the number of images that share a statistic; the table has the numbers`,
   guessNote: (/** @type {string} */ sd, /** @type {string} */ law, /** @type {number} */ k, /** @type {number} */ all) =>
-    `Each dot is a batch; the line, all ${images(all)}; the band, the law ± 1 sd. Over ${images(k)} the dots’ sd is ${sd}, by the law ${law}.`,
+    `Dot: one batch. Line: all ${images(all)}. Band: what theory expects, ± 1 sd. Over ${images(k)} the guesses’ sd is ${sd}; by theory, ${law}.`,
   guessIdle: (/** @type {string} */ norm) => `${norm} does not ask the batch: it needs none of these guesses.`,
   chartKey: "Ring and thin line: the batch shown, as images join it. Diamond: what evaluation uses, after 200 training steps.",
+  trueOutput: (/** @type {number} */ all) => `Line: by the statistics of all ${images(all)}. The farther the dots lie from it, the more evaluation differs from training.`,
+  stillOutput: (/** @type {string} */ norm) => `${norm} gives the same in every batch, and in evaluation.`,
+
+  // training beside evaluation
+  training: "in training",
+  evaluation: "in evaluation",
 
   // the verdict
   moves: (/** @type {string} */ who, /** @type {number} */ k, /** @type {number} */ n) =>
     `One value of ${who}, mean ± sd over ${whole(200)} batches. ` +
     (k === n ? `The whole batch of ${whole(n)} shares one guess: who is in it decides.` : `The batch has ${whole(n)} images, but only ${whole(k)} share a guess.`),
-  alone: (/** @type {string} */ who) => `One value of ${who}, in every batch: alone in its block, it asks nobody. BatchNorm over one image is InstanceNorm.`,
+  alone: (/** @type {string} */ who) => `One value of ${who}, alone in its block: normalized by itself, it stands still in every batch. BatchNorm over one image is InstanceNorm.`,
   still: (/** @type {string} */ who, /** @type {string} */ norm) => `One value of ${who}, in every batch. ${norm} measures each image by itself, so company does not matter.`,
   lone: (/** @type {string} */ who) => `One value of ${who}, in every batch, to two decimals: here company makes no difference.`,
+
+  apart: (/** @type {string} */ by) => ` Evaluation is ${by} away from training’s mean.`,
 
   // the batch
   batch: "The batch",
@@ -64,6 +74,7 @@ export const batchLab = {
   value: "Value watched",
   valueHelp: "Arrow keys pick another.",
   valueAt: (/** @type {number} */ row, /** @type {number} */ column, /** @type {string} */ says) => `row ${whole(row + 1)}, column ${whole(column + 1)}: ${says}`,
+  which: "Another channel, another batch",
   channelName: "Channel",
 
   // running averages
@@ -77,7 +88,7 @@ export const batchLab = {
   keepStart: (/** @type {string} */ left) => ` Of the start, ${left} is still in it.`,
 
   // test images
-  testTitle: { light: "Test images in less light", factor: "Test activations made smaller" },
+  testTitle: { light: "Darker test images: who notices?", factor: "Smaller test activations: who notices?" },
   testLabel: "Mean and spread of the normalized channel over all test images, norm by norm",
   light: { light: "Light of the test images", factor: "Factor on the test activations" },
   percent: (/** @type {number} */ part) => `${whole(Math.round(100 * part))} %`,
@@ -96,11 +107,11 @@ export const batchLab = {
   sizeTable: "Numbers by batch size",
   sizeCaption: (/** @type {string} */ channel, /** @type {string} */ norm) =>
     `${whole(200)} batches of each size, ${channel}. Last two columns: the watched value under ${norm}. sd: spread over the batches; bias: mean of σ² minus the true one.`,
-  sizeColumns: ["Images that share", "Mean of μ", "sd of μ", "Law: sd of μ", "Mean of σ", "sd of σ", "Law: sd of σ", "Bias of σ²", "Law: bias", "Value: mean", "Value: sd"],
+  sizeColumns: ["Images that share", "Mean of μ", "sd of μ", "Theory: sd of μ", "Mean of σ", "sd of σ", "Theory: sd of σ", "Bias of σ²", "Theory: bias", "Value: mean", "Value: sd"],
   trueRow: "all (true)",
   ghostTable: "Noise of a block and of the whole batch",
   ghostCaption: "The same average of the same images, over a block (as a statistic) and over the whole batch (as a loss or a gradient).",
-  ghostColumns: ["Average over", "Images", "sd over the batches", "Law"],
+  ghostColumns: ["Average over", "Images", "sd over the batches", "Theory"],
   ghostRows: ["block", "batch"],
   drawTable: "The 200 batches, one by one",
   drawCaption: (/** @type {number} */ k, /** @type {string} */ channel) =>
