@@ -2,6 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { places } from "./table_layout.js";
 import { Handle } from "./handle.jsx";
+import { Later } from "./later.jsx";
 import { divisors, nearestDivisor } from "./grouping.js";
 
 /**
@@ -22,7 +23,7 @@ export function ringAt(at, { b, g }) {
 /**
  * @param {{
  *   at: Layout, point: Point, picked: [number, number], title: import("preact").ComponentChildren, label: string,
- *   canvas: (element: HTMLCanvasElement | null) => void, rows: Moments, columns: Moments, domain: number,
+ *   canvas: (element: HTMLCanvasElement | null) => void, margins: () => {rows: Moments, columns: Moments}, domain: number,
  *   marks?: {noticed: Uint8Array, factor: (n: number, c: number) => number} | null, words: import("./strings/en/square.js").Words,
  *   names: {samples: string[], channels: string[]}, pictures: string[], spoilt: [number | null, number | null],
  *   controls?: {
@@ -61,7 +62,7 @@ export function CellTable(props) {
   return (
     <div class="gn-table" style={{ width: `${at.width}px`, height: `${at.height}px` }}>
       <p class="gn-table-title">{props.title}</p>
-      <Margins at={at} rows={props.rows} columns={props.columns} px={px} py={py} domain={props.domain} words={words} />
+      <Later layout={at}>{() => <Margins at={at} {...props.margins()} px={px} py={py} domain={props.domain} words={words} />}</Later>
       <Cuts at={at} point={point} />
       <canvas
         class="gn-cells" role="img" aria-label={props.label} ref={props.canvas} onClick={pick}
@@ -179,6 +180,7 @@ function Heads({ at, names, pictures, spoilt: [sample, channel], controls, words
     const short = fits(names.channels, at.pitchX);
     return Array.from({ length: at.C }, (_, c) => {
       const on = channel === c;
+      if (at.pitchX < 26 && c % at.ticksX && !on) return null;
       const style = { transform: `translate(${at.left + px[c] + at.pictureWidth / 2}px, ${at.top - 18}px) translate(-50%, -50%)` };
       const label = words.spoilHead(short ? `${words.channel(c + 1, "")}, ${names.channels[c]}` : words.channel(c + 1, names.channels[c] ?? ""));
       if (at.pitchX >= 26)
@@ -190,7 +192,6 @@ function Heads({ at, names, pictures, spoilt: [sample, channel], controls, words
             {on ? <b>×3</b> : short ? names.channels[c] : c + 1}
           </button>
         );
-      if (c % at.ticksX && !on) return null;
       return <span key={c} class={`gn-head gn-column-head${on ? " gn-on" : ""}`} style={style} aria-hidden="true">{c + 1}</span>;
     });
   }, [at, px, sample, channel, names]);

@@ -1,5 +1,5 @@
 // A thing to grab and drag over a plane: by mouse or finger, and by arrow keys. Touch scrolls the page everywhere else.
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 /** @typedef {[number, number]} Spot  CSS pixels from the upper left corner of the handle's parent */
 
@@ -16,6 +16,11 @@ import { useRef, useState } from "preact/hooks";
 export function Handle(props) {
   const { at, kind, label, bounds, lockX, lockY } = props;
   const [held, setHeld] = useState(/** @type {Spot | null} */ (null));
+  const [released, setReleased] = useState(false); // and on its way back
+  useEffect(() => {
+    const timer = released ? setTimeout(() => setReleased(false), 250) : undefined;
+    return () => clearTimeout(timer);
+  }, [released]);
   const grip = useRef(/** @type {Spot} */ ([0, 0])); // from the pointer to the middle
   const [x, y] = held ? [lockX ? at[0] : held[0], lockY ? at[1] : held[1]] : at;
 
@@ -46,7 +51,11 @@ export function Handle(props) {
     follow(to);
     props.onDrag(to);
   };
-  const up = () => held && follow(null);
+  const up = () => {
+    if (!held) return;
+    follow(null);
+    setReleased(true);
+  };
   const key = (/** @type {KeyboardEvent} */ event) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const step = /** @type {Record<string, [number, number]>} */ ({
@@ -66,7 +75,7 @@ export function Handle(props) {
     : { "aria-hidden": /** @type {const} */ (true) };
   return (
     <div
-      class={`gn-handle gn-${kind}${held ? " gn-held" : ""}`}
+      class={`gn-handle gn-${kind}${held ? " gn-held" : released ? " gn-released" : ""}`}
       style={{ transform: `translate(${x}px, ${y}px)` }}
       onPointerDown={down} onPointerMove={move} onPointerUp={up} onPointerCancel={up} onLostPointerCapture={up}
       {...named}

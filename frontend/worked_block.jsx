@@ -1,5 +1,7 @@
 // The block of the picked cell, worked out: its μ, its σ² in two parts, one value's x̂ with the numbers in the formula.
+import { paint } from "./feature_maps.js";
 import { addsUp, decimals, fewestDigits, fixed, scientific, worksOut } from "./numbers.js";
+import { Zoom } from "./zoom.jsx";
 
 /**
  * @typedef {{
@@ -8,8 +10,69 @@ import { addsUp, decimals, fewestDigits, fixed, scientific, worksOut } from "./n
  * }} Worked
  */
 
+const MOST_CELLS = 96; // of a block that are drawn
+
+/**
+ * @param {{
+ *   content: {N: number, C: number, S: number, positions: number[], x: Float64Array, sheet: import("./tensor.js").Sheet},
+ *   cells: import("./moments.js").Moments, point: import("./grouping.js").Point, picked: [number, number], position: number,
+ *   worked: Worked, look: {before: Float64Array[], after: Float64Array[]}, symbol: string, show: (value: number) => string,
+ *   words: import("./strings/en/square.js").Words, title: string, name: string, width: number, now: () => number, onPick: (position: number) => void,
+ * }} props  now: the position of this moment, which the drawn one may be behind; look: slope and offset of every cell, from x to the color scale; show: how a value of x is written
+ */
+export function WorkedBlock({ content, cells, point, picked: [n, c], position, worked, look, symbol, show, words, title, name, width, now, onPick }) {
+  const { N, C, S, positions, x, sheet } = content;
+  const perBlock = N / point.b, perGroup = C / point.g, size = perBlock * perGroup, cell = n * C + c;
+  const placeOf = (/** @type {number} */ p) => {
+    const spot = sheet.index.indexOf(p);
+    return /** @type {[number, number]} */ ([Math.floor(spot / sheet.columns), spot % sheet.columns]);
+  };
+  const box = { width: 88, height: Math.round(88 * Math.max(0.3, Math.min(1.4, sheet.rows / sheet.columns))) };
+  const draw = (/** @type {Float64Array[]} */ [slope, offset]) => (/** @type {HTMLCanvasElement} */ canvas) => {
+    const ratio = window.devicePixelRatio || 1;
+    const pixels = { width: Math.round(box.width * ratio), height: Math.round(box.height * ratio) };
+    if (canvas.width !== pixels.width || canvas.height !== pixels.height) Object.assign(canvas, pixels);
+    const one = { N: 1, C: 1, S, x: x.subarray(cell * S, (cell + 1) * S), sheet };
+    paint(canvas, one, [slope[cell]], [offset[cell]], { x: [0], y: [0], ...box }, ratio);
+  };
+  const zoom = {
+    sheet, ...box, at: placeOf(position),
+    onPick: (/** @type {number} */ row, /** @type {number} */ column) => {
+      const to = sheet.index[row * sheet.columns + column];
+      if (to >= 0) onPick(to);
+    },
+  };
+  const says = `x = ${show(worked.value)}`;
+  const firstN = Math.floor(n / perBlock) * perBlock, firstC = Math.floor(c / perGroup) * perGroup;
+  const place = (n - firstN) * perGroup + c - firstC, around = Math.max(0, Math.min(size - MOST_CELLS, place - MOST_CELLS / 2));
+  const shown = Array.from({ length: Math.min(size, MOST_CELLS) }, (_, i) => {
+    const at = around + i, k = (firstN + Math.floor(at / perGroup)) * C + firstC + (at % perGroup);
+    return { mean: cells.mean[k], sd: Math.sqrt(cells.var[k]), picked: k === cell };
+  });
+  return (
+    <>
+      <p class="gn-heading">{title} <span>{worked.running ? words.workedRunning(size * S) : words.workedSize(size, S)}</span></p>
+      <div class="gn-value">
+        <div>
+          <div class="gn-zooms">
+            <Zoom
+              {...zoom} draw={draw(look.before)} caption={says} label={words.zoomBefore}
+              keys={S > 1 ? { label: words.value, help: words.valueHelp, valueText: words.valueAt(positions, position, says), from: () => placeOf(now()) } : null}
+            />
+            <span aria-hidden="true">→</span>
+            <Zoom {...zoom} draw={draw(look.after)} caption={`${symbol} = ${fixed(worked.output, 2)}`} label={words.zoomAfter} />
+          </div>
+          <p class="gn-picked-name">{name}</p>
+        </div>
+        <Formulas worked={worked} cells={size} words={words} />
+      </div>
+      <BlockCells cells={shown} of={size} mean={worked.mean} sd={Math.sqrt(worked.variance)} running={worked.running} words={words} width={width} />
+    </>
+  );
+}
+
 /** @param {{worked: Worked, cells: number, words: import("./strings/en/square.js").Words}} props */
-export function Formulas({ worked, cells, words }) {
+function Formulas({ worked, cells, words }) {
   const { mean, within, between, variance, running, eps, value, normalized, gamma, beta, output } = worked;
   const shown = 2; // decimals of the result
   const sizes = [Math.sqrt(variance), variance, Math.max(Math.abs(mean), Math.abs(value)) >= 1e7 ? Infinity : 1].map(decimals);
@@ -68,7 +131,7 @@ export function Formulas({ worked, cells, words }) {
  *   cells: {mean: number, sd: number, picked: boolean}[], of: number, mean: number, sd: number, running: boolean, words: import("./strings/en/square.js").Words, width: number,
  * }} props
  */
-export function BlockCells({ cells, of, mean, sd, running, words, width }) {
+function BlockCells({ cells, of, mean, sd, running, words, width }) {
   const height = 84, label = 56, room = Math.max(60, width - label);
   const limit = Math.max(...cells.map((cell) => Math.abs(cell.mean - mean) + cell.sd), sd, 1e-300) * 1.06;
   const y = (/** @type {number} */ v) => height / 2 - ((v - mean) / limit) * (height / 2 - 2);

@@ -7,8 +7,8 @@ import { Handle } from "./handle.jsx";
  * @param {{
  *   draw: (canvas: HTMLCanvasElement) => void, sheet: import("./tensor.js").Sheet, width: number, height: number,
  *   at: [number, number], caption: string, label: string, onPick: (row: number, column: number) => void,
- *   keys?: {label: string, help: string, valueText: string} | null,
- * }} props  keys: names for the mark, where arrow keys move it
+ *   keys?: {label: string, help: string, valueText: string, from?: () => [number, number]} | null,
+ * }} props  keys: names for the mark, where arrow keys move it; from where, if this picture may be behind
  */
 export function Zoom({ draw, sheet, width, height, at: [row, column], caption, label, onPick, keys }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
@@ -34,7 +34,10 @@ export function Zoom({ draw, sheet, width, height, at: [row, column], caption, l
           <Handle
             kind="place" at={spot} label={keys.label} describe={keys.help} valueText={keys.valueText} bounds={[0, 0, 0, 0]} onDrag={() => {}}
             value={index[row * columns + column] + 1} most={index.filter((p) => p >= 0).length}
-            onKey={(right, down) => onPick(clamp(row + down, rows), clamp(column + right, columns))}
+            onKey={(right, down) => {
+              const [row0, column0] = keys.from?.() ?? [row, column];
+              onPick(clamp(row0 + down, rows), clamp(column0 + right, columns));
+            }}
             onEnd={(end) => (end ? onPick(Math.floor(last / columns), last % columns) : onPick(0, 0))}
           />
         ) : (

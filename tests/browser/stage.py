@@ -91,6 +91,11 @@ class Hands:
             "([i, traits]) => { for (const [k, v] of Object.entries(traits)) models[i].set(k, v); }",
             [self.index, traits],
         )
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until every part of the figure shows the newest state."""
+        expect(self.root).not_to_have_attribute("data-behind", "")
 
     def get(self, trait: str) -> Any:
         return self.page.evaluate("([i, trait]) => models[i].get(trait)", [self.index, trait])
@@ -106,6 +111,7 @@ class Hands:
         for x, y in stops:
             self.page.mouse.move(x, y, steps=8)
         self.page.mouse.up()
+        self.settle()
 
     def fold(self, summary: str) -> Locator:
         """Open a fold."""
