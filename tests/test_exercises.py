@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812  as everybody writes it
 from torch import Tensor, nn
 
-from gnlib.exercises import check
-from gnlib.exercises.tasks import EXERCISES, _wrong
+from gnlib.exercises import EXERCISES, check
+from gnlib.exercises.tasks import _wrong
+from gnlib.records import summarize, t_quantile
 
 EPS = 1e-5
 
@@ -87,6 +88,51 @@ def back_by_autograd(grad, x, eps=EPS):
     return torch.autograd.grad(F.layer_norm(x, x.shape[1:], eps=eps), x, grad)[0]
 
 
+def he(noise, slope=0.0):
+    """torch's own initialization: it draws what ``noise`` is, so its factor can be read off."""
+    torch.manual_seed(0)
+    drawn = torch.empty_like(noise)
+    nn.init.kaiming_normal_(drawn, a=slope, nonlinearity="leaky_relu")
+    torch.manual_seed(0)
+    return noise * (drawn / torch.empty_like(noise).normal_()).mean()
+
+
+def joined(count, mean, var):
+    """As if the values were there: each device's, made to have its mean and variance."""
+
+    def values(n, mean, var):
+        z = torch.randn(int(n), dtype=mean.dtype)
+        z = z - z.sum() / max(len(z), 1)
+        return mean + z * (n * var / z.square().sum()).sqrt().nan_to_num(0)
+
+    columns = [
+        torch.cat(list(map(values, *of_channel))) for of_channel in zip(*(z.T for z in (count, mean, var)), strict=True)
+    ]
+    return torch.stack([z.mean() for z in columns]), torch.stack([z.var(unbiased=False) for z in columns])
+
+
+def folded(weight, bias, gamma, beta, mean, var, eps=EPS):
+    """Two layers of torch, asked what they make of 0 and of the unit vectors."""
+    norm = nn.BatchNorm1d(len(mean), eps=eps, dtype=weight.dtype).eval()
+    for tensor, value in zip([*norm.parameters(), *norm.buffers()], [gamma, beta, mean, var], strict=False):
+        tensor.data.copy_(value)
+    probes = torch.cat([torch.zeros(1, len(mean)), torch.eye(len(mean))]).to(weight)
+    zero, *units = F.linear(norm(probes), weight, bias)
+    return (torch.stack(units) - zero).T.detach(), zero.detach()
+
+
+def of_summaries(accuracies, t):
+    """By the book's own summaries, whose t is exact and not rounded to three digits."""
+    found = [summarize(row.tolist()) for row in accuracies]
+    exact = t_quantile(0.975, accuracies.shape[1] - 1)
+    assert exact == pytest.approx(t, rel=2e-4)
+    return tuple(torch.tensor([[one.mean, one.half_width * t / exact] for one in found], dtype=torch.float64).T)
+
+
+def tokens(x, weight=None, bias=None, eps=EPS):
+    return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
+
+
 RIGHT: list[tuple[str, Callable[..., Any]]] = [
     ("group_norm", F.group_norm),
     ("group_norm", by_hand),
@@ -101,6 +147,12 @@ RIGHT: list[tuple[str, Callable[..., Any]]] = [
     ("pool", pooled),
     ("backward", back),
     ("backward", back_by_autograd),
+    ("token_norm", tokens),
+    ("token_norm", lambda x: standard(x, -1)),
+    ("first_weights", he),
+    ("join", joined),
+    ("fold", folded),
+    ("interval", of_summaries),
 ]
 
 
@@ -131,10 +183,10 @@ def test_a_layer_with_its_own_parameters_may_be_wrapped() -> None:
 
 
 def test_torchs_layer_norm_of_a_transformer_is_another_layer() -> None:
-    def tokens(x):
+    def of_tokens(x):
         return nn.LayerNorm(x.shape[1], dtype=x.dtype)(x.movedim(1, -1)).movedim(-1, 1)
 
-    report = check("layer_norm", tokens)
+    report = check("layer_norm", of_tokens)
     assert not report
     assert "over its channels, as in a transformer" in report.mistake
 
@@ -272,6 +324,53 @@ def over(z: Tensor) -> Tensor:
     return z.mean(1, keepdim=True)
 
 
+def weights(variance: Callable[..., float]) -> Callable[..., Tensor]:
+    return lambda noise, slope=0.0: noise * variance(noise, slope) ** 0.5
+
+
+def join(line: Callable[..., Tensor], plainly: bool = False) -> Callable[..., tuple[Tensor, Tensor]]:
+    def joined(count, mean, var):
+        share = torch.full_like(count, 1 / len(count)) if plainly else count / count.sum(0)
+        whole = (share * mean).sum(0)
+        return whole, line(share, mean, var, whole, count)
+
+    return joined
+
+
+def fold(line: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., tuple[Tensor, Tensor]]:
+    def folded(weight, bias, gamma, beta, mean, var, eps=EPS):
+        return line(weight, bias, gamma / (var + eps).sqrt(), beta, mean)
+
+    return folded
+
+
+def fold_by(scale: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Tensor]]:
+    def folded(weight, bias, gamma, beta, mean, var, eps=EPS):
+        by = scale(gamma, var, eps)
+        return weight * by, bias + weight @ (beta - by * mean)
+
+    return folded
+
+
+def interval(line: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Tensor]]:
+    return lambda accuracies, t: (accuracies.mean(1), line(accuracies, t, accuracies.shape[1]))
+
+
+def along_the_tokens(x, weight=None, bias=None):
+    y = F.layer_norm(x, x.shape[-1:])
+    shape = (-1, 1) if x.dim() > 2 and weight is not None and x.shape[-2] == len(weight) else (-1,)
+    y = y if weight is None else y * weight.view(shape)
+    return y if bias is None else y + bias.view(shape)
+
+
+def over_last(x: Tensor) -> Tensor:
+    return x.mean(-1, keepdim=True)
+
+
+def deviation(x: Tensor) -> Tensor:
+    return (x.var(-1, keepdim=True, unbiased=False) + EPS).sqrt()
+
+
 WRONG: list[tuple[str, str, Callable[..., Any]]] = [
     ("group_norm", "x comes back as it came", lambda x, G: x),
     ("group_norm", "with the unbiased variance", unbiased),
@@ -359,6 +458,51 @@ WRONG: list[tuple[str, str, Callable[..., Any]]] = [
         backing(lambda d, hat, root: (d - over(d) - hat * root * over(d * hat * root)) / root),
     ),
     ("backward", "eps is ignored", lambda grad, x, eps=0.1: back(grad, x)),
+    ("token_norm", "that is GroupNorm(1, C)", lambda x: F.layer_norm(x, x.shape[1:])),
+    ("token_norm", "that is InstanceNorm", lambda x: standard(x, tuple(range(1, x.dim() - 1)) or -1)),
+    ("token_norm", "that is BatchNorm", lambda x: standard(x, tuple(range(x.dim() - 1)))),
+    ("token_norm", "with the unbiased variance", lambda x: standard(x, -1, unbiased=True)),
+    ("token_norm", "ε outside the root", lambda x: (x - over_last(x)) / (x.std(-1, False, keepdim=True) + EPS)),
+    ("token_norm", "RMSNorm", lambda x: F.rms_norm(x, x.shape[-1:], eps=EPS)),
+    ("token_norm", "along the tokens", along_the_tokens),
+    ("token_norm", "no gradient passes", lambda x: (x - over_last(x).detach()) / deviation(x).detach()),
+    ("first_weights", "without the 2", weights(lambda z, a: 1 / (z[0].numel() * (1 + a * a)))),
+    ("first_weights", "the outputs are counted", weights(lambda z, a: 2 / (z[:, 0].numel() * (1 + a * a)))),
+    ("first_weights", "the kernel is left out", weights(lambda z, a: 2 / (z.shape[1] * (1 + a * a)))),
+    ("first_weights", "by the variance", weights(lambda z, a: (2 / (z[0].numel() * (1 + a * a))) ** 2)),
+    ("first_weights", "a uniform distribution", weights(lambda z, a: 6 / (z[0].numel() * (1 + a * a)))),
+    ("first_weights", "the slope is left out", weights(lambda z, a: 2 / z[0].numel())),
+    ("join", "all devices count alike, and", lambda count, mean, var: (mean.mean(0), var.mean(0))),
+    ("join", "all devices count alike:", join(lambda w, m, v, whole, n: (w * (v + (m - whole) ** 2)).sum(0), True)),
+    ("join", "means is left out", join(lambda w, m, v, whole, n: (w * v).sum(0))),
+    ("join", "averaged plainly", join(lambda w, m, v, whole, n: (w * v).sum(0) + ((m - whole) ** 2).mean(0))),
+    ("join", "squares of the means", join(lambda w, m, v, whole, n: (w * (v + m**2)).sum(0))),
+    (
+        "join",
+        "variance of the means is the unbiased one",
+        join(lambda w, m, v, whole, n: (w * v).sum(0) + ((m - whole) ** 2).sum(0) / max(len(m) - 1, 1)),
+    ),
+    (
+        "join",
+        "divides by the number of values",
+        join(lambda w, m, v, whole, n: (w * (v + (m - whole) ** 2)).sum(0) * n.sum(0) / (n.sum(0) - 1)),
+    ),
+    ("fold", "the rows of the weight", fold(lambda w, b, s, beta, m: (s[:, None] * w, b + w @ (beta - s * m)))),
+    ("fold", "as it is", fold(lambda w, b, s, beta, m: (w * s, b + beta - s * m))),
+    ("fold", "the running mean is left out", fold(lambda w, b, s, beta, m: (w * s, b + w @ beta))),
+    ("fold", "the norm's β is left out", fold(lambda w, b, s, beta, m: (w * s, b - w @ (s * m)))),
+    ("fold", "divide by the variance", fold_by(lambda gamma, var, eps: gamma / (var + eps))),
+    ("fold", "ε outside the root", fold_by(lambda gamma, var, eps: gamma / (var.sqrt() + eps))),
+    ("fold", "without ε", fold_by(lambda gamma, var, eps: gamma / var.sqrt())),
+    ("fold", "eps is ignored", fold_by(lambda gamma, var, eps: gamma / (var + EPS).sqrt())),
+    ("interval", "1.96 in place of t", interval(lambda a, t, n: 1.96 * a.std(1) / n**0.5)),
+    ("interval", "that is the standard error", interval(lambda a, t, n: a.std(1) / n**0.5)),
+    ("interval", "the biased standard deviation", interval(lambda a, t, n: t * a.std(1, unbiased=False) / n**0.5)),
+    ("interval", "without the root of n", interval(lambda a, t, n: t * a.std(1))),
+    ("interval", "divide by n", interval(lambda a, t, n: t * a.std(1) / n)),
+    ("interval", "the root of n - 1", interval(lambda a, t, n: t * a.std(1) / (n - 1) ** 0.5)),
+    ("interval", "with the variance", interval(lambda a, t, n: t * a.var(1) / n**0.5)),
+    ("interval", "the whole width", interval(lambda a, t, n: 2 * t * a.std(1) / n**0.5)),
 ]
 
 

@@ -15,10 +15,16 @@ the function                                           what it is to do
 ``batch_norm(x, running_mean, running_var, weight,     over a channel of the batch; writes into the running statistics
 bias, training, momentum, eps)``
 ``backward(grad, x, eps)``                             the gradient of x, each row of which was standardized
+``token_norm(x, weight, bias, eps)``                   LayerNorm of a transformer, over the last axis of x
+``first_weights(noise, slope)``                        weights of a layer with a ReLU behind it, from normal noise
+``join(count, mean, var)``                             mean and variance of several devices' values together
+``fold(weight, bias, norm_weight, norm_bias,           weight and bias of a linear layer that does the work of the
+running_mean, running_var, eps)``                      BatchNorm before it too, in evaluation
+``interval(accuracies, t)``                            mean of each row, and half the width of its interval
 =====================================================  ===============================================================
 
-``weight`` and ``bias`` have shape (C,). Of all but ``x``, ``num_groups``, the tables and ``grad`` a function need take
-none; what it lacks is not checked.
+A norm's ``weight`` and ``bias`` have shape (C,). They, ``eps``, ``slope`` and BatchNorm's memory are optional: what a
+function does not take is not checked.
 """
 
 from __future__ import annotations
@@ -34,7 +40,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gnlib.exercises.tasks import BUFFERS, EXACT, EXERCISES, Case, Exercise, Results
+from gnlib.exercises.practice import PRACTICE
+from gnlib.exercises.tasks import BUFFERS, EXACT, LAYERS, Case, Exercise, Results
+
+EXERCISES: dict[str, Exercise] = {**LAYERS, **PRACTICE}
 
 MATCH = 1e-9  # as EXACT, for a wrong function to count as the reader's
 ROUNDING = 1e-4  # differences below this, and of no known mistake, are those of single precision
@@ -68,8 +77,7 @@ def check(exercise: str, function: Callable[..., Any]) -> Report:
     """Compare ``function`` with the right one on hidden cases, and say what differs.
 
     Args:
-        exercise: what it should be: "moments", "pool", "layer_norm", "instance_norm", "group_norm", "batch_norm" or
-            "backward". ``help(gnlib.exercises)`` lists how each is called.
+        exercise: what it should be, such as "group_norm"; ``help(gnlib.exercises)`` lists all, and how each is called.
         function: yours. Of the optional arguments it need take none; cases that need one it lacks are left out.
     Returns:
         a report that is true when all cases pass; its text says otherwise which case does not, and why that may be.

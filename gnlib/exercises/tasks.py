@@ -1,4 +1,4 @@
-"""The exercises: what is asked for, the cases that try it, and the usual mistakes as functions that make them.
+"""The exercises on the layers: what is asked for, the cases that try it, and the usual mistakes as functions.
 
 Knows nothing of how a reader's function is called or what is said about it."""
 
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gnlib.core import Moments, apply, moments, normalize, pool
+from gnlib.core import Moments, apply, moments, normalize, normalize_trailing, pool
 from gnlib.grouping import Grouping
 
 Results = dict[str, Tensor]
@@ -221,12 +221,14 @@ def _unchanged(x: Tensor, *groups: int, **optional: Any) -> Results:
     return {"y": x}
 
 
-def _norm_mistakes(right: Ids, **blocks: Ids) -> Callable[[], Iterator[Mistake]]:
+def _norm_mistakes(
+    right: Ids, slips: dict[str, dict[str, Any]] = SLIPS, **blocks: Ids
+) -> Callable[[], Iterator[Mistake]]:
     """List every slip of the arithmetic over the right blocks, and right arithmetic over the wrong blocks."""
 
     def listed() -> Iterator[Mistake]:
         yield Mistake("when nothing is done: x comes back as it came.", _unchanged)
-        for says, slip in SLIPS.items():
+        for says, slip in slips.items():
             yield Mistake(says, _slipped(right, slip))
         for name, ids in blocks.items():
             yield Mistake(BLOCKS[name], _slipped(ids, {}))
@@ -256,6 +258,9 @@ BLOCKS = {
     "token": "when every position is normalized over its channels, as in a transformer: here a sample's positions "
     "share one mean.",
     "batch_position": "when the mean runs over the batch alone: positions share a channel's statistics too.",
+    "text": "when all tokens of a text share one mean: that is GroupNorm(1, C), and every token hears of every other.",
+    "feature_of_text": "when every feature is pooled over the tokens of its text: that is InstanceNorm.",
+    "feature": "when every feature is pooled over all tokens: that is BatchNorm.",
 }
 
 
@@ -316,6 +321,52 @@ def _right_norm(grouping: Callable[..., Grouping]) -> Callable[..., Results]:
         return {"y": normalize(x, grouping(*groups), **optional)}
 
     return right
+
+
+# ---------------------------------------------------------------------- LayerNorm of tokens, features last
+
+
+TOKEN_SLIPS: dict[str, dict[str, Any]] = {
+    says if slip.get("affine") != "last axis" else "with γ and β along the tokens: they belong to the features.": slip
+    for says, slip in SLIPS.items()
+}
+
+
+def _token_cases() -> list[Case]:
+    """List the cases of the layers, features moved to the end, and one that has more leading axes."""
+    moved = [
+        replace(case, needed={"x": case.needed["x"].movedim(1, -1)}, about=ABOUT_TOKENS.get(case.about, case.about))
+        for case in _norm_cases()
+    ]
+    lone = Case("tokens without a text", {"x": _values(7, 6, seed=12)})
+    return [moved[5], *moved[1:5], *moved[6:], moved[0], lone]
+
+
+ABOUT_TOKENS = {
+    "a sequence": "an ordinary batch of texts",
+    "an ordinary batch": "tokens on a plane",
+    "γ and β, as many positions as channels": "γ and β, as many tokens as features",
+    "no batch: one sample": "no batch: one text",
+    "a volume": "tokens in a volume",
+    "a constant sample": "a constant text",
+}
+
+
+def _right_token_norm(x: Tensor, **optional: Any) -> Results:
+    return {"y": normalize_trailing(x, x.shape[-1:], **optional)}
+
+
+def _token_mistakes() -> Iterator[Mistake]:
+    """List the layers' mistakes, with the features in the second place, where the layers have their channels."""
+
+    def moved(gives: Callable[..., Results]) -> Callable[..., Results]:
+        return lambda x, **optional: {"y": gives(x.movedim(-1, 1), **optional)["y"].movedim(1, -1)}
+
+    listed = _norm_mistakes(
+        _of_tokens, TOKEN_SLIPS, text=_of_samples, feature_of_text=_of_cells, feature=_of_channels, everything=_of_all
+    )
+    for mistake in listed():
+        yield Mistake(mistake.says, moved(mistake.gives))
 
 
 # ---------------------------------------------------------------------- BatchNorm, with its memory
@@ -652,7 +703,7 @@ def _right_backward(grad: Tensor, x: Tensor, eps: float = 1e-5) -> Results:
 
 OPTIONAL = "weight=None, bias=None, eps=1e-5"
 
-EXERCISES: dict[str, Exercise] = {
+LAYERS: dict[str, Exercise] = {
     "moments": Exercise(
         "moments(x), and returns the tables mean and var, each (N, C)",
         _right_moments,
@@ -679,6 +730,12 @@ EXERCISES: dict[str, Exercise] = {
             token=_of_tokens,
             batch_position=_of_batch_positions,
         ),
+    ),
+    "token_norm": Exercise(
+        f"token_norm(x, {OPTIONAL}), x of shape (*, C), over the features of every token",
+        _right_token_norm,
+        _token_cases,
+        _token_mistakes,
     ),
     "instance_norm": Exercise(
         f"instance_norm(x, {OPTIONAL})",
