@@ -115,7 +115,8 @@ def check(exercise: str, function: Callable[..., Any]) -> Report:
         return Report(_wrapped(text), right, len(told))
     case, difference = first
     mistake = _recognise(task, told, answers, case, names) if difference.numbers else ""
-    why = f"That is what you get {mistake}" if mistake else difference.why or case.hint
+    hint = case.hint if difference.numbers else ""  # a hint is about numbers, not about what an error says
+    why = f"That is what you get {mistake}" if mistake else difference.why or hint
     if not why and difference.largest < ROUNDING:
         why = "So small a difference is rounding: the values came in double precision; was something made float32?"
     text = (
