@@ -126,6 +126,33 @@ def accuracy_by_values(
     _legend(ax, points)
 
 
+def each_run_by_values(records: Iterable[Record], ax: Axes, value: str = "test_accuracy", *, hollow: str = "") -> None:
+    """Draw a marker for every run, over the values behind the statistics of its network's last norm.
+
+    Args:
+        records: of any settings; each has values per statistic.
+        ax: drawn into.
+        value: a field of the results, a share.
+        hollow: runs of this model have hollow markers.
+    """
+    places = set()
+    for run in records:
+        place = int(run.results["values_per_statistic"])
+        look: dict[str, Any] = style(str(run.config["norm"])) | {"linestyle": "none", "alpha": 0.7}
+        if run.config["model"] == hollow:
+            look["markerfacecolor"] = "none"
+        family = str(run.config["norm"]).partition(":")[0]
+        ax.plot(place, 100 * run.results[value], label=FAMILIES.get(family, "GroupNorm"), **look)
+        places.add(place)
+    _bare(ax, value)
+    ax.set(xscale="log", xticks=sorted(places), xticklabels=map(str, sorted(places)), ylim=(0, 103))
+    ax.minorticks_off()
+    ax.set_xlabel("values per statistic, last norm")
+    handles, labels = ax.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    ax.legend(once.values(), once.keys(), frameon=False, loc="lower right")
+
+
 FAMILIES = {
     "batch": "BatchNorm",
     "ghost": "ghost BatchNorm",

@@ -138,12 +138,11 @@ PUBLIC = {
     "gnlib.cifar.report": {"facts", "markdown", "report", "table"},
     "gnlib.exercises": {"check"},
     "gnlib.figures": {
-        "FAMILIES",
         "accuracy_by_batch_size",
         "accuracy_by_groups",
         "accuracy_by_values",
         "curves",
-        "style",
+        "each_run_by_values",
     },
     "gnlib.records": {"recorded"},
     "gnlib.widgets": set(gnlib.widgets.__all__),

@@ -177,6 +177,18 @@ def test_two_batch_sizes_with_as_many_values_are_two_points():
     assert ax.containers[0].lines[0].get_linestyle() == "None"  # a line would run straight up
 
 
+def test_every_run_has_a_marker_of_its_own_and_every_kind_one_line_in_the_legend():
+    runs = [training(norm=norm, test=0.1 * k, values_per_statistic=k) for k in (2, 8) for norm in ("batch", "group:8")]
+    runs.append(training(norm="groups-of:2", model="smaller", test=0.5, values_per_statistic=2))
+    (ax,) = axes()
+    figures.each_run_by_values(runs, ax, hollow="smaller")
+    drawn = [(line.get_xdata()[0], line.get_ydata()[0], line.get_markerfacecolor()) for line in ax.lines]
+    assert [(x, pytest.approx(y)) for x, y, _ in drawn] == [(2, 20), (2, 20), (8, 80), (8, 80), (2, 50)]
+    assert [face == "none" for _, _, face in drawn] == [False] * 4 + [True]
+    assert legend(ax) == ["BatchNorm", "GroupNorm"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "8"]
+
+
 # ------------------------------------------------------------------------------------------------------- by groups
 
 
