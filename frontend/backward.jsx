@@ -10,6 +10,7 @@ import { DivisorSlider } from "./divisor_slider.jsx";
 import { mount } from "./figure.js";
 import { Fold } from "./fold.jsx";
 import { name as nameOf } from "./grouping.js";
+import { Later } from "./later.jsx";
 import { Lead } from "./lead.jsx";
 import { useTraits, write } from "./model.js";
 import { affine, moments, pool } from "./moments.js";
@@ -53,6 +54,9 @@ function Backward({ model, name, root }) {
   const point = { b, g }, shape = { N, C, S };
   const set = (/** @type {Record<string, unknown>} */ traits) => write(model, traits);
 
+  const newest = useRef(state); // for what hands do to a part that is drawn later
+  newest.current = state;
+
   // ---- the address
   const first = useRef(state);
   useAddress(name, toAddress(state, first.current), (said) => set(fromAddress(said, content)));
@@ -73,17 +77,17 @@ function Backward({ model, name, root }) {
   }, [before, x, changedGradient]);
   const { dy, pass } = now;
   const hand = useMemo(() => new Set([...changedGradient, ...changedX].map(([at]) => at)), [changedGradient, changedX]);
-  const move = useMemo(() => {
+  const move = useMemo(() => once(() => {
     const largest = Math.max(most(before.dy), most(dy)) * Math.max(...weight.map(Math.abs));
     const { distance, count } = moved(before.pass, pass, shape, point, largest);
     return { count, strength: strengthOf(distance, hand) };
-  }, [before, now]);
+  }), [before, now]);
 
   // ---- the picked block
   const block = Math.floor((n * b) / N) * g + Math.floor((c * g) / C);
   const values = useMemo(() => valuesOf(shape, point, block), [content, b, g, block]);
   const place = (n * C + c) * S + p, inBlock = values.find(place);
-  const part = useMemo(() => shares(pass, x, dy, shape, point, weight, block), [now, gammas, block]);
+  const part = useMemo(() => once(() => shares(pass, x, dy, shape, point, weight, block)), [now, gammas, block]);
   const one = useMemo(() => ({
     mean: pass.blocks.mean[block], variance: pass.blocks.var[block], inverse: pass.inverse[block], alike: pass.mean[block], along: pass.along[block],
   }), [now, block]);
@@ -93,10 +97,10 @@ function Backward({ model, name, root }) {
   // ---- layout
   const plot = useRef(/** @type {HTMLDivElement | null} */ (null));
   const side = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const [widths, setWidths] = useState([0, 0]);
+  const [widths, setWidths] = useState([0, 0, 0]);
   useLayoutEffect(() => {
     const measure = () => setWidths((old) => {
-      const now = [plot.current?.clientWidth ?? 0, side.current?.clientWidth ?? 0];
+      const now = [plot.current?.clientWidth ?? 0, side.current?.clientWidth ?? 0, root.clientWidth];
       return now.every((v, i) => v === old[i]) ? old : now;
     });
     measure();
@@ -160,11 +164,21 @@ function Backward({ model, name, root }) {
 
   // ---- words
   const at = words.pickedHead(n + 1, c + 1, p + 1, hasPositions);
-  const { verdict, why } = speak({ words, content, state, hand, count: move.count, size: values.size, one, dx: pass.dx });
+  const said = once(() => speak({ words, content, state, hand, count: move().count, size: values.size, one, dx: pass.dx }));
   const isScaled = weight.some((v) => v !== 1);
   const perBlock = N / b, perGroup = C / g;
   const gamma = weight[c];
-  const sumText = (/** @type {number} */ v) => (!Number.isFinite(v) ? "–" : Math.abs(v) <= 1e-9 * part.size ? words.rounding : short(v));
+
+  // what no drag of a value changes
+  const cutSliders = useMemo(() => (
+    <div class="gn-cuts-sliders">
+      <DivisorSlider label={words.blocks} symbol="b" size={N} value={b} each={words.perBlock(perBlock)} valueText={`${words.count.blocks(b)}, ${words.perBlock(perBlock)}`} onChange={(to) => set({ sample_blocks: to })} />
+      <DivisorSlider label={words.groups} symbol="g" size={C} value={g} each={words.perGroup(perGroup)} valueText={`${words.count.groups(g)}, ${words.perGroup(perGroup)}`} onChange={(to) => set({ channel_groups: to })} />
+    </div>
+  ), [content, b, g]);
+  const plane = useMemo(() => (
+    <WeightPlane w={w} rate={rate} eps={eps} size={widths[2] > 0 && widths[2] < 360 ? 260 : 300} words={words} onChange={set} />
+  ), [w[0], w[1], rate, eps, widths]);
 
   return (
     <>
@@ -173,8 +187,7 @@ function Backward({ model, name, root }) {
       </Lead>
       <div class="gn-backward">
         <div class="gn-push">
-          <p class="gn-said">{verdict}</p>
-          <p class="gn-said-why">{why}</p>
+          <Later>{() => <><p class="gn-said">{said().verdict}</p><p class="gn-said-why">{said().why}</p></>}</Later>
           <div class="gn-buttons" role="group" aria-label={words.pushes}>
             {buttons.map(([to, text, on]) => <button key={to} type="button" class="gn-button" aria-pressed={on} onClick={() => press(to)}>{text}</button>)}
           </div>
@@ -197,72 +210,90 @@ function Backward({ model, name, root }) {
         </div>
         <div class="gn-whole" ref={side}>
           <p class="gn-heading">{words.mapTitle} <span>{nameOf(point, N, C)}</span></p>
-          <MovedMap
-            N={N} C={C} S={S} sheet={sheet} b={b} g={g} n={n} c={c} p={p} block={block} strength={move.strength} width={Math.max(160, Math.min(widths[1], 340))}
-            label={words.map} pickLabel={words.mapPick} help={words.mapHelp} valueText={words.mapValue(at, block + 1, b * g)} samples={words.samples} channels={words.channels}
-            onPick={(toN, toC, toP) => set({ sample: toN, channel: toC, position: toP })}
-          />
+          <Later layout={widths}>
+            {() => (
+              <MovedMap
+                N={N} C={C} S={S} sheet={sheet} b={b} g={g} n={n} c={c} p={p} block={block} strength={move().strength} width={Math.max(160, Math.min(widths[1], 340))}
+                label={words.map} pickLabel={words.mapPick} help={words.mapHelp} valueText={words.mapValue(at, block + 1, b * g)} samples={words.samples} channels={words.channels}
+                from={() => newest.current} onPick={(toN, toC, toP) => set({ sample: toN, channel: toC, position: toP })}
+              />
+            )}
+          </Later>
           <p class="gn-note">{push === "given" ? words.mapNoteHand : words.mapNote}</p>
-          <div class="gn-cuts-sliders">
-            <DivisorSlider label={words.blocks} symbol="b" size={N} value={b} each={words.perBlock(perBlock)} valueText={`${words.count.blocks(b)}, ${words.perBlock(perBlock)}`} onChange={(to) => set({ sample_blocks: to })} />
-            <DivisorSlider label={words.groups} symbol="g" size={C} value={g} each={words.perGroup(perGroup)} valueText={`${words.count.groups(g)}, ${words.perGroup(perGroup)}`} onChange={(to) => set({ channel_groups: to })} />
-          </div>
+          {cutSliders}
         </div>
         <section class="gn-left-over">
-          <div class="gn-shares">
-            <p class="gn-heading">{words.sharesHead}</p>
-            <Shares part={part} words={words} />
-          </div>
-          <div class="gn-sums">
-            <p class="gn-heading">{words.sumsHead}</p>
-            <dl>
-              <div><dt>{words.sumAlike}</dt><dd>{sumText(part.sum)}</dd><dd class="gn-note">{words.sumAlikeNote}</dd></div>
-              <div><dt>{words.sumAlong}</dt><dd>{sumText(part.product)}</dd><dd class="gn-note">{sumText(part.product) === words.rounding || !Number.isFinite(part.product) ? words.sumAlongNote : `${words.sumAlongNote}: ${words.leftByEps}`}</dd></div>
-            </dl>
-          </div>
+          <Later>{() => <LeftOver part={part()} words={words} />}</Later>
         </section>
         <section class="gn-in-front">
           <p class="gn-heading">{words.plane.title}</p>
-          <WeightPlane w={w} rate={rate} eps={eps} size={widths[0] + widths[1] > 0 && root.clientWidth < 360 ? 260 : 300} words={words} onChange={set} />
+          {plane}
         </section>
       </div>
 
-      <Fold summary={words.parameters}>
+      <Later>
         {() => (
-          <div class="gn-backward-parameters">
-            <Slider label={words.gamma(c + 1)} min={-2} max={2} step={0.05} value={gamma} text={fixed(gamma, 2)} onValue={(v) => set({ weight: weight.map((old, i) => (i === c ? v : old)) })} />
-            <Slider label={words.epsilon} min={-8} max={1} step={0.5} value={eps > 0 ? Math.log10(eps) : -8} text={short(eps)} onValue={(v) => set({ eps: Number((10 ** v).toPrecision(3)) })} />
-            <button type="button" class="gn-button" onClick={() => set({ weight: [], eps: 1e-5 })}>{words.reset}</button>
-          </div>
+          <>
+            <Fold summary={words.parameters}>
+              {() => (
+                <div class="gn-backward-parameters">
+                  <Slider label={words.gamma(c + 1)} min={-2} max={2} step={0.05} value={gamma} text={fixed(gamma, 2)} onValue={(v) => set({ weight: weight.map((old, i) => (i === c ? v : old)) })} />
+                  <Slider label={words.epsilon} min={-8} max={1} step={0.5} value={eps > 0 ? Math.log10(eps) : -8} text={short(eps)} onValue={(v) => set({ eps: Number((10 ** v).toPrecision(3)) })} />
+                  <button type="button" class="gn-button" onClick={() => set({ weight: [], eps: 1e-5 })}>{words.reset}</button>
+                </div>
+              )}
+            </Fold>
+            <Fold summary={words.table}>
+              {() => (
+                <NumberTable
+                  label={words.table} rows={24} count={values.size} current={inBlock}
+                  caption={words.tableCaption(block + 1, b * g, values.size, exactly.x(one.mean), numeral(one.variance, 4), numeral(1 / one.inverse, 4), exactly.d(one.alike), exactly.d(one.along))}
+                  columns={[hasPositions ? words.columns.value : words.columns.cell, words.columns.x, words.columns.normalized, words.columns.dy, words.columns.scaled, words.columns.centered, words.columns.along, words.columns.dx]}
+                  row={(k) => {
+                    const i = values.at(k), d = gammaOf(i) * dy[i];
+                    const head = [Math.floor(i / (C * S)) + 1, (Math.floor(i / S) % C) + 1, ...(hasPositions ? [(i % S) + 1] : [])].map(whole).join(", ");
+                    return [head, exactly.x(x[i]), numeral(normalized(i), 4), exactly.d(dy[i]), exactly.d(d), exactly.d(d - one.alike), exactly.d(one.along * normalized(i)), exactly.dx(pass.dx[i])];
+                  }}
+                />
+              )}
+            </Fold>
+            <Fold summary={words.affineTable}>
+              {() => {
+                const gradient = affineGradient(x, dy, shape, pass.blocks, eps);
+                return (
+                  <NumberTable
+                    label={words.affineTable} caption={words.affineCaption} rows={24} count={C} current={c}
+                    columns={[words.affineColumns.channel, words.affineColumns.gamma, words.affineColumns.weight, words.affineColumns.bias]}
+                    row={(k) => [whole(k + 1), fixed(weight[k], 2), exactly.d(gradient.weight[k]), exactly.d(gradient.bias[k])]}
+                  />
+                );
+              }}
+            </Fold>
+            <Summary text={`${said().verdict} ${said().why} ${at}: dy = ${show.d(dy[place])}, dx = ${show.dx(pass.dx[place])}.`} />
+          </>
         )}
-      </Fold>
-      <Fold summary={words.table}>
-        {() => (
-          <NumberTable
-            label={words.table} rows={24} count={values.size} current={inBlock}
-            caption={words.tableCaption(block + 1, b * g, values.size, exactly.x(one.mean), numeral(one.variance, 4), numeral(1 / one.inverse, 4), exactly.d(one.alike), exactly.d(one.along))}
-            columns={[hasPositions ? words.columns.value : words.columns.cell, words.columns.x, words.columns.normalized, words.columns.dy, words.columns.scaled, words.columns.centered, words.columns.along, words.columns.dx]}
-            row={(k) => {
-              const i = values.at(k), d = gammaOf(i) * dy[i];
-              const head = [Math.floor(i / (C * S)) + 1, (Math.floor(i / S) % C) + 1, ...(hasPositions ? [(i % S) + 1] : [])].map(whole).join(", ");
-              return [head, exactly.x(x[i]), numeral(normalized(i), 4), exactly.d(dy[i]), exactly.d(d), exactly.d(d - one.alike), exactly.d(one.along * normalized(i)), exactly.dx(pass.dx[i])];
-            }}
-          />
-        )}
-      </Fold>
-      <Fold summary={words.affineTable}>
-        {() => {
-          const gradient = affineGradient(x, dy, shape, pass.blocks, eps);
-          return (
-            <NumberTable
-              label={words.affineTable} caption={words.affineCaption} rows={24} count={C} current={c}
-              columns={[words.affineColumns.channel, words.affineColumns.gamma, words.affineColumns.weight, words.affineColumns.bias]}
-              row={(k) => [whole(k + 1), fixed(weight[k], 2), exactly.d(gradient.weight[k]), exactly.d(gradient.bias[k])]}
-            />
-          );
-        }}
-      </Fold>
-      <Summary text={`${verdict} ${why} ${at}: dy = ${show.d(dy[place])}, dx = ${show.dx(pass.dx[place])}.`} />
+      </Later>
+    </>
+  );
+}
+
+/** What is left of the push, and what is left over by rounding and ε. @param {{part: ReturnType<typeof shares>, words: import("./strings/en/backward.js").Words}} props */
+function LeftOver({ part, words }) {
+  const text = (/** @type {number} */ v) => (!Number.isFinite(v) ? "–" : Math.abs(v) <= 1e-9 * part.size ? words.rounding : short(v));
+  const byEps = Number.isFinite(part.product) && text(part.product) !== words.rounding;
+  return (
+    <>
+      <div class="gn-shares">
+        <p class="gn-heading">{words.sharesHead}</p>
+        <Shares part={part} words={words} />
+      </div>
+      <div class="gn-sums">
+        <p class="gn-heading">{words.sumsHead}</p>
+        <dl>
+          <div><dt>{words.sumAlike}</dt><dd>{text(part.sum)}</dd><dd class="gn-note">{words.sumAlikeNote}</dd></div>
+          <div><dt>{words.sumAlong}</dt><dd>{text(part.product)}</dd><dd class="gn-note">{byEps ? `${words.sumAlongNote}: ${words.leftByEps}` : words.sumAlongNote}</dd></div>
+        </dl>
+      </div>
     </>
   );
 }
@@ -332,6 +363,13 @@ function speak({ words, content: { N, C, S }, state: { b, g, push, changedGradie
   const blocks = new Set([...hand].map((i) => Math.floor((Math.floor(i / (C * S)) * b) / N) * g + Math.floor(((Math.floor(i / S) % C) * g) / C))).size;
   const why = one.variance <= 1e-3 * eps ? words.why.constant(fixed(one.inverse, 0)) : words.why.others(blocks * size, blocks, N * C * S - blocks * size);
   return { verdict: push === "alone" ? words.verdict.hand(pushes, count) : words.verdict.changed(pushes, count), why };
+}
+
+/** A value that is computed when it is first asked for. @template T @param {() => T} make @returns {() => T} */
+function once(make) {
+  /** @type {{value: T} | undefined} */
+  let made;
+  return () => (made ??= { value: make() }).value;
 }
 
 /** @param {Float64Array} values */

@@ -20,10 +20,10 @@ function pixel([red, green, blue, opacity]) {
  * @param {{
  *   N: number, C: number, S: number, sheet: import("./tensor.js").Sheet, b: number, g: number, n: number, c: number, p: number, block: number,
  *   strength: Float64Array, width: number, label: string, pickLabel: string, help: string, valueText: string, samples: string, channels: string,
- *   onPick: (n: number, c: number, p: number) => void,
- * }} props  strength: 0 to 1, of every value
+ *   from: () => {n: number, c: number, p: number}, onPick: (n: number, c: number, p: number) => void,
+ * }} props  strength: 0 to 1, of every value; from: the value picked at this moment, which the drawn one may be behind
  */
-export function MovedMap({ N, C, S, sheet, b, g, n, c, p, block, strength, width, label, pickLabel, help, valueText, samples, channels, onPick }) {
+export function MovedMap({ N, C, S, sheet, b, g, n, c, p, block, strength, width, label, pickLabel, help, valueText, samples, channels, from, onPick }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const { rows, columns, index } = sheet;
   const at = useMemo(() => {
@@ -52,6 +52,10 @@ export function MovedMap({ N, C, S, sheet, b, g, n, c, p, block, strength, width
     width: `${at.x[left + perGroup - 1] - at.x[left] + at.width + 6}px`, height: `${at.y[top + perBlock - 1] - at.y[top] + at.height + 6}px`,
   };
   const spot = index.indexOf(p), row = Math.floor(spot / columns), column = spot % columns;
+  const step = (/** @type {number} */ right, /** @type {number} */ down) => {
+    const at = from(), spot = index.indexOf(at.p);
+    go(at.c * columns + (spot % columns) + right, at.n * rows + Math.floor(spot / columns) + down);
+  };
   const middle = /** @type {[number, number]} */ ([LEFT + at.x[c] + ((column + 0.5) / columns) * at.width, TOP + at.y[n] + ((row + 0.5) / rows) * at.height]);
 
   const go = (/** @type {number} */ across, /** @type {number} */ down) => {
@@ -79,7 +83,7 @@ export function MovedMap({ N, C, S, sheet, b, g, n, c, p, block, strength, width
       <div class="gn-moved-block" style={frame} />
       <Handle
         kind="spot" at={middle} label={pickLabel} describe={help} valueText={valueText} bounds={[0, 0, 0, 0]} onDrag={() => {}} value={(n * C + c) * S + p + 1} most={N * C * S}
-        onKey={(right, down) => go(c * columns + column + right, n * rows + row + down)}
+        onKey={step}
         onEnd={(last) => (last ? onPick(N - 1, C - 1, S - 1) : onPick(0, 0, 0))}
       />
     </div>

@@ -290,26 +290,26 @@ function Square({ model, name, root }) {
         <Later>
           {() => (
             <>
-                <section class="gn-spoil-section">
-                  <p class="gn-heading">{words.spoil}</p>
-                  <div class="gn-buttons">
-                    <button type="button" class="gn-button" aria-pressed={bright !== null} onClick={() => spoil(newest.current.bright === null ? newest.current.n : null, newest.current.strong)}>{words.brighten((bright ?? n) + 1, FACTOR)}</button>
-                    <button type="button" class="gn-button" aria-pressed={strong !== null} onClick={() => spoil(newest.current.bright, newest.current.strong === null ? newest.current.c : null)}>{words.strengthen((strong ?? c) + 1, FACTOR)}</button>
-                  </div>
-                  <p class="gn-notice">
-                    {!spoilt ? words.spoilInvite : changed === 0 ? <><b>{words.nobody}</b>{words.nobodyWhy}</> : (
-                      <><b>{words.notice(changed, N * C)}</b> {words.own(own)} <span class="gn-own-mark" aria-hidden="true" />{words.and}{words.bystanders(changed - own)} <span class="gn-bystander-mark" aria-hidden="true" />.</>
-                    )}
-                    {spoilt && ` ${words.threshold(NOTICEABLE)}`}
-                  </p>
-                </section>
-                <section class="gn-mode-section">
-                  <Choice
-                    legend={words.mode} name={`${name}-mode`} options={[[false, words.training], [true, words.evaluation]]}
-                    value={evaluated} disabled={!keeps} onChange={(to) => set({ evaluating: to })}
-                  />
-                  <p class="gn-notice">{!keeps ? words.sameText : evaluated ? words.evaluationText(steps, batch) : words.trainingText}</p>
-                </section>
+              <section class="gn-spoil-section">
+                <p class="gn-heading">{words.spoil}</p>
+                <div class="gn-buttons">
+                  <button type="button" class="gn-button" aria-pressed={bright !== null} onClick={() => spoil(newest.current.bright === null ? newest.current.n : null, newest.current.strong)}>{words.brighten((bright ?? n) + 1, FACTOR)}</button>
+                  <button type="button" class="gn-button" aria-pressed={strong !== null} onClick={() => spoil(newest.current.bright, newest.current.strong === null ? newest.current.c : null)}>{words.strengthen((strong ?? c) + 1, FACTOR)}</button>
+                </div>
+                <p class="gn-notice">
+                  {!spoilt ? words.spoilInvite : changed === 0 ? <><b>{words.nobody}</b>{words.nobodyWhy}</> : (
+                    <><b>{words.notice(changed, N * C)}</b> {words.own(own)} <span class="gn-own-mark" aria-hidden="true" />{words.and}{words.bystanders(changed - own)} <span class="gn-bystander-mark" aria-hidden="true" />.</>
+                  )}
+                  {spoilt && ` ${words.threshold(NOTICEABLE)}`}
+                </p>
+              </section>
+              <section class="gn-mode-section">
+                <Choice
+                  legend={words.mode} name={`${name}-mode`} options={[[false, words.training], [true, words.evaluation]]}
+                  value={evaluated} disabled={!keeps} onChange={(to) => set({ evaluating: to })}
+                />
+                <p class="gn-notice">{!keeps ? words.sameText : evaluated ? words.evaluationText(steps, batch) : words.trainingText}</p>
+              </section>
             </>
           )}
         </Later>
@@ -318,16 +318,16 @@ function Square({ model, name, root }) {
       <Later>
         {() => (
           <>
-              <section class="gn-row gn-code-section">
-                <p class="gn-heading">{words.code}</p>
-                <CodeLines lines={[{ library: "gnlib", code: code.gnlib }, { library: "torch", code: code.torch, note: code.note }]} />
-              </section>
-              <Fold summary={words.parameters}>
-                {() => <Parameters state={state} set={set} batch={batch} words={words} />}
-              </Fold>
-              <Fold summary={words.table}>
-                {() => <BlockTable N={N} C={C} point={point} blocks={blocks} within={within} between={between} picked={block} words={words} />}
-              </Fold>
+            <section class="gn-row gn-code-section">
+              <p class="gn-heading">{words.code}</p>
+              <CodeLines lines={[{ library: "gnlib", code: code.gnlib }, { library: "torch", code: code.torch, note: code.note }]} />
+            </section>
+            <Fold summary={words.parameters}>
+              {() => <Parameters state={state} set={set} batch={batch} words={words} />}
+            </Fold>
+            <Fold summary={words.table}>
+              {() => <BlockTable N={N} C={C} point={point} blocks={blocks} within={within} between={between} picked={block} words={words} />}
+            </Fold>
           </>
         )}
       </Later>
