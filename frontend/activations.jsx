@@ -9,15 +9,16 @@ import { BlindTable, Prediction, ScoresTable } from "./activations_tables.jsx";
 import { BlockTable } from "./block_table.jsx";
 import { ChangedPair, verdictOn } from "./changed_pair.jsx";
 import { Choice } from "./choice.jsx";
-import { RANGE, line } from "./color_scale.js";
+import { line } from "./color_scale.js";
 import { CLASSES, LAYERS, activation, network, probabilities, rowsOf, scores, seen, sizeAt, turned } from "./conv_net.js";
 import { DivisorSlider } from "./divisor_slider.jsx";
 import { paint } from "./feature_maps.js";
 import { mount } from "./figure.js";
 import { Fold } from "./fold.jsx";
 import { name as nameOf, place, usualGroups } from "./grouping.js";
-import { count } from "./histogram.js";
 import { KINDS, MOST, changed, linesOf, moved, movement, named, strength } from "./layer_change.js";
+import { Later } from "./later.jsx";
+import { blockCounts, counts, normalizedImages, positionBlocks } from "./layer_maps.js";
 import { Lead } from "./lead.jsx";
 import { MapGrid, Photograph } from "./map_grid.jsx";
 import { useTraits, write } from "./model.js";
@@ -37,10 +38,9 @@ import { Zoom } from "./zoom.jsx";
 /**
  * @typedef {import("./model.js").Model} Model @typedef {import("./grouping.js").Point} Point
  * @typedef {import("./activations_state.js").State} State
- * @typedef {{x: ArrayLike<number>, slope: Float64Array, offset: Float64Array}} Look  t = slope · x + offset of every cell, on the color scale
+ * @typedef {import("./layer_maps.js").Look} Look  on the color scale
  */
 
-const BINS = 52;
 const EPS = 1e-5;
 
 /** What does not change while a reader plays; what comes to each layer is computed when it is first looked at. @param {Model} model */
@@ -58,12 +58,12 @@ function useContent(model) {
       const cells = moments(x, { ...size, S });
       const all = pool(cells, { b: 1, g: 1 });
       const sd = Math.sqrt(all.var[0]);
-      /** @type {ReturnType<typeof moments> | undefined} */
+      /** @type {Float64Array | undefined} */
       let places;
       return {
         size, S, x, cells, sd, line: line(all.mean[0], sd), sheet: sheetOf([size.H, size.W]),
-        /** the moments of every position by itself, where blocks are parts of images */
-        positions: () => (places ??= moments(turned(x, size.N, size.C, S), { N: size.N * S, C: size.C, S: 1 })),
+        /** shape (N · S, C), where blocks are parts of images */
+        turned: () => (places ??= turned(x, size.N, size.C, S)),
       };
     };
     return {
@@ -88,8 +88,10 @@ function Activations({ model, name, root }) {
   const state = readState(model, images);
   const { layer, tokens, b, g, n, c, p, change: kind, amount } = state;
   const point = useMemo(() => ({ b, g }), [b, g]);
+  const newest = useRef(state); // for what hands do to a part that is drawn later
+  newest.current = state;
   const put = (/** @type {State} */ to) => write(model, traitsOf(to));
-  const set = (/** @type {Partial<State>} */ part) => put({ ...state, ...part });
+  const set = (/** @type {Partial<State>} */ part) => put({ ...newest.current, ...part });
 
   // ---- the address
   const first = useRef(state);
@@ -104,23 +106,23 @@ function Activations({ model, name, root }) {
   const lines = useMemo(() => linesOf(change, N, C), question);
   const apart = tokens && N % b !== 0; // blocks of parts of an image: only then are positions measured one by one
   const still = kind === "none" || amount === 0;
-  const clean = () => (apart ? content.at(layer).positions() : cells);
-  const table = useMemo(() => {
-    if (still) return clean();
-    return apart ? moments(turned(changed(x, lines), N, C, S), { N: N * S, C, S: 1 }) : moved(cells, lines);
-  }, [apart, lines]);
-  const parts = useMemo(() => split(table, point), [table, point]);
-  const { blocks } = parts;
+  const cellsNow = useMemo(() => moved(cells, lines), [lines]);
+  const turnedNow = useMemo(() => (!apart ? null : still ? content.at(layer).turned() : turned(changed(x, lines), N, C, S)), [apart, lines]);
+  const blocks = useMemo(() => (turnedNow ? positionBlocks(turnedNow, C, point) : pool(cellsNow, point)), [turnedNow, cellsNow, point]);
   /** @type {Look} */
-  const lookBefore = useMemo(() => ({
+  const before = useMemo(() => ({
     x, slope: lines.slope.map((a) => a / scale.unit), offset: lines.offset.map((a) => (a - scale.center) / scale.unit),
   }), [lines]);
-  /** @type {Look} */
-  const lookAfter = useMemo(() => {
-    if (apart) return { x: byBlock(x, lines, size, blocks), slope: new Float64Array(N * C).fill(1), offset: new Float64Array(N * C) };
+  /** x̂ of the images from one to another @type {(first: number, end: number) => Look} */
+  const after = (first, end) => {
+    const cut = (end - first) * C;
+    if (apart) return { x: normalizedImages(x, lines, size, blocks, first, end), slope: new Float64Array(cut).fill(1), offset: new Float64Array(cut) };
     const does = affine({ N, C }, blocks, null, null, EPS);
-    return { x, slope: does.scale.map((a, k) => a * lines.slope[k]), offset: does.scale.map((a, k) => (lines.offset[k] - does.center[k]) * a) };
-  }, [blocks, lines, apart]);
+    const slope = does.scale.map((a, k) => a * lines.slope[k]), offset = does.scale.map((a, k) => (lines.offset[k] - does.center[k]) * a);
+    return imagesOf({ x, slope, offset }, first, end, C);
+  };
+  const mapsBefore = useMemo(() => imagesOf(before, n, n + 1, C), [before, n]);
+  const mapsAfter = useMemo(() => after(n, n + 1), [blocks, lines, n]);
 
   const perBlock = rows / b, perGroup = C / g;
   const row = tokens ? n * S + p : n;
@@ -128,11 +130,6 @@ function Activations({ model, name, root }) {
   // the picked block, in positions of the whole batch
   const positionsEach = tokens ? 1 : S;
   const from = blockRow * perBlock * positionsEach, to = from + perBlock * positionsEach;
-  const histogram = (/** @type {Look} */ look) => histogramOf(look, N, C, S, [from, to], [blockColumn * perGroup, (blockColumn + 1) * perGroup]);
-  const histograms = [
-    useMemo(() => histogram(lookBefore), [lookBefore, from, to, blockColumn, g]),
-    useMemo(() => histogram(lookAfter), [lookAfter, from, to, blockColumn, g]),
-  ];
 
   // ---- what the network says, in slices
   const lastGroups = useRef(0);
@@ -159,7 +156,7 @@ function Activations({ model, name, root }) {
   const show = (/** @type {number} */ v) => (digits === null ? scientific(v) : fixed(v, digits));
   const k = n * C + c;
   const value = lines.slope[k] * x[k * S + p] + lines.offset[k];
-  const output = lookAfter.slope[k] * lookAfter.x[k * S + p] + lookAfter.offset[k];
+  const output = mapsAfter.slope[c] * mapsAfter.x[c * S + p] + mapsAfter.offset[c];
   const spot = sheet.index.indexOf(p);
   const zoomBox = { width: 88, height: Math.round(88 * Math.max(0.3, Math.min(1.4, sheet.rows / sheet.columns))) };
   const zoomed = {
@@ -175,23 +172,19 @@ function Activations({ model, name, root }) {
     if (canvas.width !== pixels.width || canvas.height !== pixels.height) Object.assign(canvas, pixels);
     paint(canvas, { N: 1, C: 1, S, x: /** @type {Float64Array} */ (values), sheet }, [slope], [offset], { x: [0], y: [0], ...zoomBox }, ratio);
   };
-  const zoom = (/** @type {Look} */ look) => map(part(look.x, k * S, (k + 1) * S), look.slope[k], look.offset[k]);
+  const zoom = (/** @type {Look} */ maps) => map(part(maps.x, c * S, (c + 1) * S), maps.slope[c], maps.offset[c]);
 
   // ---- the image as it is, beside the changed one
-  const asItIs = useMemo(() => (still ? blocks : pool(clean(), point)), [still, apart, content, layer, point]);
-  const hatAsItIs = () => {
-    const hat = new Float64Array(S);
-    mapByBlock(hat, 0, x, k * S, 1, 0, n, c, size, asItIs);
-    return hat;
+  const asItIs = () => {
+    const clean = apart ? positionBlocks(content.at(layer).turned(), C, point) : pool(cells, point);
+    const hat = normalizedImages(x, linesOf({ ...change, kind: "none" }, N, C), size, clean, n, n + 1);
+    return map(part(hat, c * S, (c + 1) * S), 1, 0);
   };
   const moves = movedBy && { own: Math.sqrt(movedBy[n]), others: N > 1 ? Math.sqrt((movedBy.reduce((a, v) => a + v, 0) - movedBy[n]) / (N - 1)) : null };
   const normName = where === "unnamed" ? words.thisGrouping : words.norm(words.names[where], g, where === "group_norm");
   const equality = kind === "none" ? "" : still ? words.nothingYet : verdictOn(moves, image, normName, kind === "channel", words);
 
   const grid = { C, S, sheet, groups: g, picked: c, onPick: (/** @type {number} */ channel, /** @type {number} */ position) => set({ c: channel, p: position }) };
-  const mapsOf = (/** @type {Look} */ look) => ({
-    x: part(look.x, n * C * S, (n + 1) * C * S), slope: look.slope.subarray(n * C, (n + 1) * C), offset: look.offset.subarray(n * C, (n + 1) * C),
-  });
 
   /** @type {[string, Point, boolean][]} */
   const buttons = [
@@ -238,8 +231,8 @@ function Activations({ model, name, root }) {
           <p class="gn-note">{words.layerNote(layer, C, size.H, size.W)}</p>
         </div>
         <div class="gn-act-maps">
-          <MapGrid {...grid} {...mapsOf(lookBefore)} title={<><i>x</i> <span>{words.before(image)}</span>{undo}</>} label={words.beforeMaps(image)} />
-          <MapGrid {...grid} {...mapsOf(lookAfter)} title={<><i>x̂</i> <span>{words.after}</span></>} label={words.afterMaps(image)} />
+          <MapGrid {...grid} {...mapsBefore} title={<><i>x</i> <span>{words.before(image)}</span>{undo}</>} label={words.beforeMaps(image)} />
+          <MapGrid {...grid} {...mapsAfter} title={<><i>x̂</i> <span>{words.after}</span></>} label={words.afterMaps(image)} />
         </div>
         <div class="gn-act-aside">
           <p class="gn-act-name">{words.names[where]}</p>
@@ -275,45 +268,48 @@ function Activations({ model, name, root }) {
               <Slider label={words.amount[kind]} min={-MOST} max={MOST} step={0.25} value={amount} text={amountText} onValue={(v) => set({ amount: v })} />
             )}
           </div>
-          {kind !== "none" && (
+          {kind !== "none" && <Later>{() => (
             <>
               <ChangedPair
-                before={[map(part(x, k * S, (k + 1) * S), 1 / scale.unit, -scale.center / scale.unit), zoom(lookBefore)]} after={[map(hatAsItIs(), 1, 0), zoom(lookAfter)]}
+                before={[map(part(x, k * S, (k + 1) * S), 1 / scale.unit, -scale.center / scale.unit), zoom(mapsBefore)]} after={[asItIs(), zoom(mapsAfter)]}
                 {...zoomBox} moves={still ? { own: 0, others: 0 } : moves} now={movedNow} title={words.pair(image, c + 1)} verdict={equality} words={words}
               />
               <Fold summary={words.blindTable}>
                 {() => <BlindTable found={blind} now={blindNow} image={image} n={n} here={where} words={words} />}
               </Fold>
             </>
-          )}
+          )}</Later>}
         </section>
         <section class="gn-act-says">
           <p class="gn-heading">{words.says(image)}</p>
           <Prediction chances={chances} before={said && said.clean && probabilities(said.clean.slice(n * CLASSES, (n + 1) * CLASSES))} now={saidNow} words={words} />
           <p class="gn-note">{content.classes.length ? (content.classes[n] ? words.own(content.classes[n]) : words.none) : ""} {kind === "none" ? "" : words.unchanged}</p>
         </section>
-        <NarrowFold narrow={narrow} kind="gn-act-one" title={words.mapTitle(image, c + 1)}>{() => <>
+        <Later layout={narrow}>{() => <NarrowFold narrow={narrow} kind="gn-act-one" title={words.mapTitle(image, c + 1)}>{() => <>
           <Slider label={words.channelSlider} value={c + 1} min={1} max={C} step={1} text={words.channelText(c + 1, C)} onValue={(v) => set({ c: v - 1 })} />
           <div class="gn-act-zooms">
             <Zoom
-              {...zoomed} draw={zoom(lookBefore)} caption={`x = ${show(value)}`} label={words.zoomBefore}
+              {...zoomed} draw={zoom(mapsBefore)} caption={`x = ${show(value)}`} label={words.zoomBefore}
               keys={S > 1 ? { label: words.value, help: words.valueHelp, valueText: words.valueAt(zoomed.at[0] + 1, zoomed.at[1] + 1, `x = ${show(value)}`) } : null}
             />
             <span aria-hidden="true">→</span>
-            <Zoom {...zoomed} draw={zoom(lookAfter)} caption={`x̂ = ${fixed(output, 2)}`} label={words.zoomAfter} />
+            <Zoom {...zoomed} draw={zoom(mapsAfter)} caption={`x̂ = ${fixed(output, 2)}`} label={words.zoomAfter} />
           </div>
           <p class="gn-note">{words.blockOf(block + 1, b * g, blocks.count[block])}: <i>μ</i> = {show(blocks.mean[block])}, <i>σ</i> = {show(Math.sqrt(blocks.var[block]))}</p>
-        </>}</NarrowFold>
-        <NarrowFold narrow={narrow} kind="gn-act-histogram" title={words.histogramTitle}>
-          {() => <ValueHistogram before={histograms[0]} after={histograms[1]} line={scale} afterSymbol="x̂" />}
-        </NarrowFold>
+        </>}</NarrowFold>}</Later>
+        <Later layout={narrow}>{() => (
+          <NarrowFold narrow={narrow} kind="gn-act-histogram" title={words.histogramTitle}>
+            {() => <Histogram before={before} after={() => after(0, N)} of={[blocks, lines]} C={C} region={[from, to, blockColumn * perGroup, (blockColumn + 1) * perGroup]} line={scale} />}
+          </NarrowFold>
+        )}</Later>
       </div>
 
+      <Later>{() => <>
       <Fold summary={words.table}>
         {() => (
           <>
-            <p class="gn-note">{quietest(pool(moved(cells, lines), { b: 1, g: C }), words)}</p>
-            <BlockTable N={rows} C={C} point={point} blocks={blocks} within={parts.within} between={parts.between} picked={block} words={words} />
+            <p class="gn-note">{quietest(pool(cellsNow, { b: 1, g: C }), words)}</p>
+            <BlockTable N={rows} C={C} point={point} {...(apart ? { blocks, within: new Float64Array(b * g), between: blocks.var } : split(cellsNow, point))} picked={block} words={words} />
           </>
         )}
       </Fold>
@@ -330,6 +326,7 @@ function Activations({ model, name, root }) {
           )}
         </Fold>
       )}
+      </>}</Later>
       <Summary text={words.summary(fullName, verdict, image, words.classes[top], chances ? words.percent(chances[top]) : "", kind === "none" ? "" : `${words.changeOn(`${whose}, ${words.changed[kind](by)}`)} ${equality}`)} />
     </>
   );
@@ -349,49 +346,25 @@ function quietest(channels, words) {
 /** @param {ArrayLike<number>} x @param {number} from @param {number} to */
 const part = (x, from, to) => /** @type {Float64Array} */ (x).subarray(from, to);
 
-/** x̂ of all values, whatever shares a block. @param {Float64Array} x @param {import("./layer_change.js").Lines} lines @param {import("./conv_net.js").Size} size @param {import("./moments.js").Moments} blocks */
-function byBlock(x, { slope, offset }, size, blocks) {
-  const { N, C, H, W } = size;
-  const y = new Float64Array(x.length);
-  for (let n = 0, cell = 0; n < N; n++)
-    for (let c = 0; c < C; c++, cell++) mapByBlock(y, cell * H * W, x, cell * H * W, slope[cell], offset[cell], n, c, size, blocks);
-  return y;
+/** Some images of all. @param {Look} look @param {number} first @param {number} end @param {number} C @returns {Look} */
+function imagesOf({ x, slope, offset }, first, end, C) {
+  const S = x.length / slope.length;
+  return { x: part(x, first * C * S, end * C * S), slope: slope.subarray(first * C, end * C), offset: offset.subarray(first * C, end * C) };
 }
 
 /**
- * x̂ of one map, which may lie in several blocks, each of so many positions in a row.
- * @param {Float64Array} y @param {number} to where in y @param {ArrayLike<number>} x @param {number} from where in x
- * @param {number} a @param {number} d the change, x becomes a · x + d @param {number} n @param {number} c
- * @param {import("./conv_net.js").Size} size @param {import("./moments.js").Moments} blocks
+ * All values before and after, and those of the picked block.
+ * @param {{before: Look, after: () => Look, of: unknown[], C: number, region: number[], line: import("./color_scale.js").Line}} props
+ *   of: what `after` depends on; region: the block's positions, then its channels, from and to
  */
-function mapByBlock(y, to, x, from, a, d, n, c, { N, C, H, W }, blocks) {
-  const S = H * W, each = (N * S) / blocks.rows;
-  const first = Math.floor((n * S) / each);
-  let k = first * blocks.columns + Math.floor((c * blocks.columns) / C);
-  for (let i = 0, next = (first + 1) * each - n * S; i < S; next += each, k += blocks.columns) {
-    const mean = blocks.mean[k], scale = 1 / Math.sqrt(blocks.var[k] + EPS);
-    for (const stop = Math.min(next, S); i < stop; i++) y[to + i] = (a * x[from + i] + d - mean) * scale;
-  }
-}
-
-/**
- * Counts of all values, and of those of the picked block.
- * @param {Look} look @param {number} N @param {number} C @param {number} S
- * @param {[number, number]} positions of the block, counted through the images @param {[number, number]} channels of the block
- */
-function histogramOf({ x, slope, offset }, N, C, S, [from, to], [firstC, endC]) {
-  const range = /** @type {[number, number]} */ ([-RANGE, RANGE]);
-  const all = new Float64Array(BINS), picked = new Float64Array(BINS);
-  for (let k = 0; k < N * C; k++) {
-    const start = k * S, c = k % C, before = Math.floor(k / C) * S; // positions of the images before this one
-    const inside = c >= firstC && c < endC;
-    const low = inside ? Math.max(0, Math.min(S, from - before)) : 0, high = inside ? Math.max(low, Math.min(S, to - before)) : 0;
-    count(all, x, start, start + low, 0, slope[k], offset[k], range);
-    count(picked, x, start + low, start + high, 0, slope[k], offset[k], range);
-    count(all, x, start + high, start + S, 0, slope[k], offset[k], range);
-  }
-  for (let i = 0; i < BINS; i++) all[i] += picked[i];
-  return { all, picked };
+function Histogram({ before, after, of, C, region, line }) {
+  const [from, to, first, end] = region;
+  const all = useMemo(() => counts(before), [before]);
+  const picked = useMemo(() => blockCounts(before, C, [from, to], [first, end]), [before, C, ...region]);
+  const hat = useMemo(after, of);
+  const allAfter = useMemo(() => counts(hat), [hat]);
+  const pickedAfter = useMemo(() => blockCounts(hat, C, [from, to], [first, end]), [hat, C, ...region]);
+  return <ValueHistogram before={{ all, picked }} after={{ all: allAfter, picked: pickedAfter }} line={line} afterSymbol="x̂" />;
 }
 
 /** @typedef {ReturnType<typeof useContent>} Content */

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 
 const SLICE = 4; // milliseconds
+const WAIT = 32; // milliseconds before a new question is worked on: a hand that moves on with the next frame would throw the work away
 
 /**
  * What the generator returned last, and whether that is still the answer to the present question.
@@ -22,7 +23,7 @@ export function useSlices(start, question) {
       } while (performance.now() < end);
       timer = setTimeout(run);
     };
-    timer = setTimeout(run);
+    timer = setTimeout(run, answer ? WAIT : 0);
     return () => clearTimeout(timer);
   }, question);
   return [answer && answer.value, answer !== null && answer.to.every((part, i) => Object.is(part, question[i]))];
