@@ -1,4 +1,4 @@
-"""Says where the built book stands against its budget: weights, first control, a step of a drag, build times.
+"""Says where the built book stands against its budget: weights, first control, a frame of a drag, build times.
 
 `python -m tools.bench_site [--builds] [--runs 5]` measures `_build/html`; `--builds` also builds a copy of the
 repository cold, after a change of prose, and with nothing changed. Times depend on the machine: it reports and never
@@ -8,6 +8,7 @@ fails.
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import json
 import os
@@ -36,8 +37,9 @@ KB = 1024  # bytes
 TEXT_PAGE, FIGURE_PAGE = 150, 220  # KB on the wire, gzipped, everything
 FIRST_CONTROL = 2.0  # s, at SLOW
 MODULE = 50  # KB of one figure's program and style, gzipped, with what it shares with others
-STEP = 16.0  # ms of the main thread's own time for one step of a drag and its frame, at SLOWER_CPU
+FRAME = 16.0  # ms of the main thread's own time for one frame of a drag, at SLOWER_CPU
 STEPS = 12  # of a drag, one a frame
+REST = 0.7  # s after which all parts of a figure show the newest state and its pictures stand still
 BUILDS = {"cold": 90.0, "one chapter's prose changed": 15.0, "nothing changed": 8.0}  # s
 SLOW = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8}  # ms, bytes/s
 SLOWER_CPU = 4
@@ -140,10 +142,11 @@ def _first_control(browser: Browser, address: str) -> float:
 
 
 def drags(browser: Browser, runs: int) -> None:
-    """Report what a step of a drag costs each figure, with as many values as it takes, on a slow machine.
+    """Report what dragging costs each figure, with as many values as it takes, on a slow machine.
 
-    In the main thread's own time: what other programs of this machine take does not count. The whole is given, and
-    the parts that are script; the rest is style, layout and paint.
+    In the main thread's own time: what other programs of this machine take does not count. One frame of a drag, with
+    the parts of it that are script (the rest is style, layout and paint), has the budget. Parts that the figure draws
+    later, in other frames, are in the last number: a single step, until nothing moves any more.
     """
     for recipe in RECIPES.values():
         if not recipe.drag:
@@ -154,17 +157,40 @@ def drags(browser: Browser, runs: int) -> None:
             page.wait_for_selector(CONTROL)
             debugger = page.context.new_cdp_session(page)
             debugger.send("Performance.enable", {"timeDomain": "threadTicks"})
+            drag = functools.partial(_drag, page, debugger, recipe.drag)
             for _ in range(3):
-                _drag(page, debugger, recipe.drag, 1)  # the first ones compile
+                drag(1)  # the first ones compile
             debugger.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER_CPU})
-            steps = []
+            frames, longest, singles = [], [], []
             for _ in range(max(runs, 5)):
-                idle, moved = (_drag(page, debugger, recipe.drag, by) for by in (0, 1))
-                steps.append([(moved[part] - idle[part]) / STEPS for part in ("TaskDuration", "ScriptDuration")])
+                idle, moved = drag(0), drag(1)
+                frames.append([(moved[part] - idle[part]) / STEPS for part in ("TaskDuration", "ScriptDuration")])
+                idle, moved = drag(0, steps=1, rested=True), drag(1, steps=1, rested=True)
+                singles.append(moved["TaskDuration"] - idle["TaskDuration"])
+                browser.start_tracing(page=page, categories=["devtools.timeline", "toplevel"])
+                drag(1)
+                longest.append(_longest_task(json.loads(browser.stop_tracing())["traceEvents"]))
             page.close()
-        whole, script = (statistics.median(part) for part in zip(*steps, strict=True))
+        whole, script = (statistics.median(part) for part in zip(*frames, strict=True))
         stem = recipe.make().stem
-        line(f"step of a drag, {stem}", f"{whole:.1f} ms ({script:.1f} script)", f"{STEP:.0f} ms", whole <= STEP)
+        line(f"frame of a drag, {stem}", f"{whole:.1f} ms ({script:.1f} script)", f"{FRAME:.0f} ms", whole <= FRAME)
+        print(
+            f"    longest task {statistics.median(longest):.1f} ms, "
+            f"a single step with all that follows it {statistics.median(singles):.1f} ms"
+        )
+
+
+def _longest_task(events: list[dict[str, Any]]) -> float:
+    """Return the milliseconds of the main thread's longest task between the first and the last step of a drag."""
+    inputs = [one for one in events if one["name"] == "EventDispatch" and one["args"]["data"]["type"] == "input"]
+    start, end, thread = inputs[0]["ts"], inputs[-1]["ts"], inputs[0]["tid"]
+    tasks: list[float] = [
+        one["tdur"] / 1000
+        for one in events
+        if one["name"] == "ThreadControllerImpl::RunTask" and one["tid"] == thread and "tdur" in one
+        if one["ts"] + one["dur"] > start and one["ts"] < end
+    ]
+    return max(tasks)
 
 
 # forth and back over the stops of a range input; each step comes before a frame, as a pointer's do
@@ -192,17 +218,23 @@ WALK = """async ([selector, steps, by]) => {
 }"""
 
 
-def _drag(page: Page, debugger: Any, selector: str, by: int) -> dict[str, float]:
-    """Walk over a range input, or with ``by=0`` stand still as long; return the milliseconds of the thread by kind."""
+def _drag(
+    page: Page, debugger: Any, selector: str, by: int, steps: int = STEPS, rested: bool = False
+) -> dict[str, float]:
+    """Walk over a range input, or with ``by=0`` stand still as long; return the milliseconds of the thread by kind.
+
+    Counted until the last frame of the walk, or, ``rested``, until everything has come to rest.
+    """
 
     def spent() -> dict[str, float]:
         metrics = debugger.send("Performance.getMetrics")["metrics"]
         return {one["name"]: float(one["value"]) * 1000 for one in metrics}
 
     before = spent()
-    page.evaluate(WALK, [selector, STEPS, by])
-    after = spent()
-    page.wait_for_timeout(700)  # the pictures come to rest
+    page.evaluate(WALK, [selector, steps, by])
+    walked = spent()
+    page.wait_for_timeout(1000 * REST)
+    after = spent() if rested else walked
     return {name: after[name] - before[name] for name in after}
 
 
