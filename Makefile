@@ -58,7 +58,7 @@ fresh: ## the book from nothing, warnings are errors
 links: setup ## every internal link and anchor of the built book
 	python -m tools.check_links
 
-notebooks: setup ## run every generated notebook from an empty folder
+notebooks: setup colab ## run every generated notebook from an empty folder, here and as on Colab
 	pytest -q tests/test_notebooks.py
 
 browser: setup chromium ## drive the built book in a real browser

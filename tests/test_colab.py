@@ -11,8 +11,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.colab_kernel import colab_kernel
 from tests.figures import RECIPES, class_of
-from tools import colab
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = {
@@ -35,24 +35,10 @@ print(json.dumps({name: value for name, value in state.items() if isinstance(val
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What the cells gave: the versions, then for each figure the figure and its state."""
-    assert colab.is_ready(), "no environment as Colab has it: run `make colab` first"
-    folder = tmp_path_factory.mktemp("colab")
-    kernel = folder / "kernels" / "colab"
-    kernel.mkdir(parents=True)
-    command = [str(colab.PYTHON), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    environment = {"PYTHONPATH": str(ROOT), "IPYTHONDIR": str(folder), "JUPYTER_CONFIG_DIR": str(folder)}
-    spec = {"argv": command, "display_name": "Colab", "language": "python", "env": environment}
-    (kernel / "kernel.json").write_text(json.dumps(spec))
     texts = [VERSION_CELL, *(text for recipe in RECIPES.values() for text in (recipe.code, STATE_CELL))]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in texts])
-    path = os.environ.get("JUPYTER_PATH")
-    os.environ["JUPYTER_PATH"] = str(folder)
-    try:
-        NotebookClient(notebook, timeout=120, kernel_name="colab").execute()
-    finally:
-        os.environ.pop("JUPYTER_PATH")
-        if path is not None:
-            os.environ["JUPYTER_PATH"] = path
+    client = NotebookClient(notebook, timeout=120, **colab_kernel(tmp_path_factory.mktemp("colab")))
+    client.execute(env={**os.environ, "PYTHONPATH": str(ROOT)})
     return [cell.outputs for cell in notebook.cells]
 
 

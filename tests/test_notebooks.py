@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 
 from gnlib.book.address import Repository
 from gnlib.book.notebooks import setup_cell
+from tests.colab_kernel import colab_kernel
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = Path(os.environ.get("GNLIB_SITE", ROOT / "_build" / "html"))
@@ -158,7 +159,7 @@ def installed(tmp_path: Path) -> list[list[str]]:
 
 
 @pytest.mark.timeout(300)
-def test_on_colab_it_installs_the_books_own_wheel_and_nothing_of_colabs(
+def test_on_colab_it_installs_the_books_own_wheel_and_runs_with_colabs_own_packages(
     path: Path, tmp_path: Path, colab: dict[str, str]
 ) -> None:
     wheel = next((SITE / "dist").glob("*.whl"))
@@ -167,17 +168,19 @@ def test_on_colab_it_installs_the_books_own_wheel_and_nothing_of_colabs(
     (folder / wheel.name).write_bytes(wheel.read_bytes())  # dropped into the Files panel
     notebook = read(path)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    probe = nbformat.v4.new_code_cell("import gnlib; print(gnlib.__file__)")
+    probe = nbformat.v4.new_code_cell("import gnlib, ipywidgets; print(gnlib.__file__, ipywidgets.__version__)")
     notebook.cells = [*code, probe]
     NotebookClient(
-        notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook, timeout=240, resources={"metadata": {"path": str(folder)}}, **colab_kernel(tmp_path / "kernel")
     ).execute(env=colab)  # fmt: skip
     calls = installed(tmp_path)
     assert len(calls) == 1
     assert calls[0][:3] == ["install", "--quiet", "--no-deps"]
     assert [Path(what).name for what in calls[0][3:]] == [wheel.name]
     assert not {re.split(r"[<>=\[~!-]", what)[0].lower() for what in calls[0][3:]} & COLABS_OWN
-    assert str(tmp_path / "python") in probe.outputs[0].text  # the wheel's library ran, not the checkout's
+    place, version = probe.outputs[0].text.split()
+    assert place.startswith(str(tmp_path / "python"))  # the wheel's library ran, not the checkout's
+    assert version == "7.7.1"  # Colab's
 
 
 def run(source: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
