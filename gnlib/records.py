@@ -328,13 +328,18 @@ def shipped() -> Path:
     return here / "results" if (here / "results").is_dir() else here.parent / "results"
 
 
+def experiments() -> list[str]:
+    """Name the experiments whose records come with the book."""
+    return sorted(path.stem for path in shipped().glob("*.jsonl"))
+
+
 def recorded(experiment: str) -> list[Record]:
     """Read the records of an experiment that come with the book, such as ``recorded("batch-size")``.
 
     Raises:
         ValueError: there are none of this name; lists those that there are.
     """
-    there = sorted(path.stem for path in shipped().glob("*.jsonl"))
+    there = experiments()
     if experiment not in there:
         others = ", ".join(there) or "no experiment yet"
         raise ValueError(f"there are no records of {experiment!r}; there are of {others}")

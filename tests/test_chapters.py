@@ -99,7 +99,7 @@ def test_cells_use_only_public_names(chapter: str) -> None:
     modules = set(re.findall(r"^\s*(?:from|import) ([\w.]+)", code, flags=re.M))
     allowed = {"gnlib", "gnlib.photographs", "gnlib.widgets", "torch", "torch.nn", "matplotlib.pyplot"}
     allowed |= {"gnlib.cifar", "gnlib.cifar.report", "gnlib.exercises", "gnlib.figures", "gnlib.records"}
-    allowed |= {"matplotlib_inline.backend_inline", "copy", "gnlib.photo_net"}
+    allowed |= {"matplotlib_inline.backend_inline", "copy", "gnlib.photo_net", "IPython.display"}
     assert modules <= allowed
     assert not re.findall(r"\b_\w+", "\n".join(re.findall(r"^.*\bgnlib\b.*$", code, flags=re.M)))
 

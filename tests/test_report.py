@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from gnlib.cifar import report
 from gnlib.records import summarize
-from tests.test_records import training
+from tests.test_records import benchmark, training
 
 ACCURACY = {("batch", 2): (0.50, 0.55, 0.51), ("batch", 32): (0.74, 0.75, 0.76), ("group:8", 2): (0.70, 0.71, 0.69)}
 
@@ -203,3 +204,23 @@ def test_no_records_are_no_report(write):
 def test_an_unknown_form_is_refused():
     with pytest.raises(ValueError, match='form must be "text" or "markdown": got \'html\''):
         report.report("origin", [training()], "html")
+
+
+def test_an_overview_counts_runs_by_what_made_them():
+    later = replace(training(seed=8), changed=True, finished="2026-02-01T00:00:00Z")
+    runs = [
+        *by_batch_size(),
+        training(seed=7, outcome="diverged", finished="2026-01-30T00:00:00Z"),
+        training(train_images=2000),
+        later,
+        replace(benchmark(forward_us=3.5), experiment="gpu-layers"),
+    ]
+    head, _, *told = report.overview(runs).splitlines()
+    assert head == "| experiment | runs | what | machine | data | commit | made on |"
+    cpu = "cpu, Linux x86_64, torch 2.13.0"
+    assert told == [
+        f"| `batch-size` | 1 | reduced training | {cpu} | `abababab` | `0123456` | 2026-01-31 |",
+        f"| `batch-size` | 1 | training | {cpu} | `abababab` | `0123456+` | 2026-02-01 |",
+        f"| `batch-size` | 10, 1 diverged | training | {cpu} | `abababab` | `0123456` | 2026-01-30 to 2026-01-31 |",
+        f"| `gpu-layers` | 1 | benchmark | {cpu} | – | `0123456` | 2026-01-31 |",
+    ]

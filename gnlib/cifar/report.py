@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from gnlib.records import (
     NORMS,
     Cell,
+    Provenance,
     Record,
     Scalar,
     Setting,
@@ -133,6 +134,29 @@ def data(experiment: str, records: Iterable[Record]) -> dict[str, Any]:
             )
         settings.append({"differs": setting.differs, "facts": facts(setting.records), "cells": cells})
     return {"experiment": experiment, "settings": settings}
+
+
+def overview(records: Iterable[Record]) -> str:
+    """Write as a table in Markdown how many runs there are of what, and where they were made: training and benchmarks.
+
+    A row holds what one commit ran for one experiment on one kind of machine; ``+`` behind a commit says that the code
+    differed from it.
+    """
+    found: dict[tuple[str, ...], list[Record]] = {}
+    for run in records:
+        what = f"reduced {run.kind}" if run.config.get("train_images") is not None else run.kind
+        data = f"`{short_fingerprint(run.data['fingerprint'])}`" if run.kind == "training" else "–"
+        machine = f"{run.machine['device']}, {run.machine['system']}, torch {run.machine['torch']}"
+        place = (run.experiment, what, machine, data.replace("sha256:", ""), f"`{_commit(run)}`")
+        found.setdefault(place, []).append(run)
+    rows = []
+    for (experiment, *where), runs in sorted(found.items()):
+        diverged = sum(run.outcome == "diverged" for run in runs)
+        count = f"{len(runs):,}" + (f", {diverged} diverged" if diverged else "")
+        days = sorted({run.finished[:10] for run in runs})
+        rows.append([f"`{experiment}`", count, *where, " to ".join(dict.fromkeys((days[0], days[-1])))])
+    head = ["experiment", "runs", "what", "machine", "data", "commit", "made on"]
+    return as_markdown(Grid("", head, rows), numbers=False)
 
 
 def facts(runs: Sequence[Record]) -> list[str]:
@@ -282,9 +306,9 @@ def as_text(grid: Grid) -> str:
     return "\n".join([*([grid.title] if grid.title else []), line(grid.head), rule, *(line(row) for row in grid.rows)])
 
 
-def as_markdown(grid: Grid) -> str:
-    """Set a table in Markdown, its title above it."""
-    lines = [grid.head, ["---", *["--:"] * (len(grid.head) - 1)], *grid.rows]
+def as_markdown(grid: Grid, numbers: bool = True) -> str:
+    """Set a table in Markdown, its title above it; what is not in the first column stands right if it is numbers."""
+    lines = [grid.head, ["---", *["--:" if numbers else "---"] * (len(grid.head) - 1)], *grid.rows]
     body = "\n".join(f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |" for line in lines)
     return f"{grid.title[:1].upper()}{grid.title[1:]}:\n\n{body}" if grid.title else body
 
@@ -338,6 +362,10 @@ def _separated(records: Iterable[Record], axes: Sequence[str]) -> list[Setting]:
     if not settings:
         raise ValueError("there are no records to report")
     return settings
+
+
+def _commit(run: Record) -> str:
+    return Provenance(run.commit, run.changed).short + "+" * run.changed
 
 
 def _family(norm: Scalar) -> str:
