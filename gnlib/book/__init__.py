@@ -14,6 +14,8 @@ reference           the library's docstrings become a chapter
 katex_static        math is drawn at build time
 notebooks           a portable notebook of every chapter, from the resolved doctree
 wheel               the library's wheel, beside the site
+comforts            scripts that make reading easier: glances at links, uses of a symbol, larger pictures
+glances             what a glance at a link shows
 finish              the last pass over the built pages: light, safe, accessible
 ==================  ===================================================================================================
 """
@@ -37,6 +39,8 @@ PARTS = (
     "katex_static",
     "notebooks",
     "wheel",
+    "comforts",
+    "glances",
     "finish",
 )
 

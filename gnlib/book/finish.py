@@ -136,6 +136,7 @@ FIXES = (
     Fix.of("no inline handler: print", r'onclick="window\.print\(\)"', 'data-gn-click="print"'),
     Fix.of("no inline handler: full screen", r'onclick="toggleFullScreen\(\)"', 'data-gn-click="fullscreen"'),
     Fix.of("no inline handler: how to run", r'onclick="gn:run"', 'data-gn-click="run" aria-haspopup="dialog"'),
+    Fix.of("no inline handler: uses", r'onclick="gn:uses"', 'data-gn-click="uses"'),
     Fix.of(
         "a download is no new window",
         r'target="_blank"(\s+class="btn btn-sm btn-download-(?:notebook|source)-button)',

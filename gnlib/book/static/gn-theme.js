@@ -6,6 +6,7 @@
     print: () => print(),
     fullscreen: () => window.toggleFullScreen?.(),
     run: () => document.querySelector("dialog.gn-run")?.showModal(),
+    uses: () => dispatchEvent(new Event("gn:uses")),
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-gn-click]");
