@@ -28,7 +28,7 @@ from sphinx.util import logging
 
 from gnlib.book import address
 from gnlib.book.katex_static import write_if_changed
-from gnlib.book.node import package
+from gnlib.book.node import esbuild, package
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -455,6 +455,20 @@ def light_pictures(out: Path, page: str, cut: Cut) -> str:
     return PICTURE.sub(lighter, page)
 
 
+# ---------------------------------------------------------------------- scripts and styles of ours
+
+
+def minify(app: Sphinx) -> None:
+    """Write the scripts and styles of ``static/`` without what only their readers need."""
+    root = Path(app.confdir, app.config.katex_root).resolve()
+    for path in sorted((Path(__file__).parent / "static").iterdir()):
+        kind = path.suffix[1:]
+        if kind in ("js", "css"):
+            form = ("--minify", "--target=es2022", "--charset=utf8", f"--loader={kind}")
+            light = esbuild(root, *form, text=path.read_text("utf8"))
+            write_if_changed(Path(app.outdir, "_static", path.name), light)
+
+
 # ---------------------------------------------------------------------- names that change with the content
 
 ASSET = re.compile(r'((?:\.\./)*)(_static/[^"?#]+\.(?:css|js))(?:\?[^"]*)?(?=")')
@@ -527,6 +541,7 @@ def on_finished(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.name != "html":
         return
     out = Path(app.outdir)
+    minify(app)
     cut = Cut(out.parent / ".cut.json")
     pages: dict[Path, str] = {}
     for path in sorted(out.rglob("*.html")):
