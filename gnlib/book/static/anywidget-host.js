@@ -197,7 +197,7 @@
     if (again) inTurn([...waiting]);
     else if (first) inTurn(before(first)).then(land);
 
-    addEventListener("beforeprint", all);
+    for (const kind of ["beforeprint", "gn:all"]) addEventListener(kind, all); // gn-theme.js asks for all, and then prints
     addEventListener("keydown", (event) => {
       if (event.key === "F3" || ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "f")) all(); // the browser searches what stands there
     });
