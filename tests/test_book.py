@@ -532,6 +532,33 @@ def test_with_an_address_the_buttons_lead_there(book: Callable[..., Built]) -> N
     assert "https://ada.github.io/square/dist/" in "".join(built.notebook()["cells"][1]["source"])
 
 
+def test_with_an_address_a_link_has_its_card_and_a_lost_reader_a_page(book: Callable[..., Built]) -> None:
+    built = book(settings={"book_repository": "https://github.com/ada/square"}, **TWO)
+    site = "https://ada.github.io/square/"
+    card = dict(re.findall(r'<meta property="(og:[a-z:_]+)" content="([^"]*)" />', built.page("two")))
+    assert card["og:url"] == site + "two.html"
+    assert card["og:site_name"] == "A tiny book"
+    assert card["og:title"] == re.search(r"<h1>(.*?)<a", built.page("two"))[1]
+    assert f'<meta name="description" content="{card["og:description"]}" />' in built.page("two")
+    with Image.open(built.out / card["og:image"].removeprefix(site)) as picture:
+        assert picture.size == (int(card["og:image:width"]), int(card["og:image:height"]))
+        assert len(picture.getcolors(100_000)) > 20  # something is drawn
+    assert re.findall("<loc>(.*?)</loc>", (built.out / "sitemap.xml").read_text()) == [
+        f"{site}index.html",
+        f"{site}two.html",
+    ]
+    lost = built.page("404")
+    assert f'href="{site}index.html"' in lost
+    addresses = re.findall(r'\s(?:href|src|action|data-content_root)="([^"]*)"', lost)
+    assert [found for found in addresses if not re.match(r"https://|#|data:", found)] == []
+
+
+def test_without_an_address_there_is_no_card_no_sitemap_and_no_page_for_the_lost(book: Callable[..., Built]) -> None:
+    built = book(**TWO)
+    assert "og:" not in built.page()
+    assert [name for name in ("sitemap.xml", "404.html", "_static/card.png") if (built.out / name).exists()] == []
+
+
 def test_without_an_address_no_link_is_dead_and_the_button_is_a_download(book: Callable[..., Built]) -> None:
     built = book(**TWO)
     page = built.page()

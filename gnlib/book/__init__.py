@@ -16,6 +16,7 @@ notebooks           a portable notebook of every chapter, from the resolved doct
 wheel               the library's wheel, beside the site
 comforts            scripts that make reading easier: glances at links, uses of a symbol, larger pictures
 glances             what a glance at a link shows
+published           with an address: a card for links, a sitemap, a page for addresses that lead nowhere
 finish              the last pass over the built pages: light, safe, accessible
 ==================  ===================================================================================================
 """
@@ -41,6 +42,7 @@ PARTS = (
     "wheel",
     "comforts",
     "glances",
+    "published",
     "finish",
 )
 

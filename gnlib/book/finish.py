@@ -26,7 +26,7 @@ from PIL import Image
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
-from gnlib.book import address
+from gnlib.book import address, published
 from gnlib.book.katex_static import write_if_changed
 from gnlib.book.node import esbuild, package
 
@@ -541,6 +541,7 @@ def on_finished(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.name != "html":
         return
     out = Path(app.outdir)
+    site = address.of(app.config)
     minify(app)
     cut = Cut(out.parent / ".cut.json")
     pages: dict[Path, str] = {}
@@ -554,6 +555,9 @@ def on_finished(app: Sphinx, exception: Exception | None) -> None:
         if FINISHED not in page:
             title = re.search(r"<title>(.*?)</title>", page, re.DOTALL)
             page = finish(page, inside.as_posix(), html.unescape(title[1]).strip() if title else "")
+            if site:
+                page = published.described(page, inside.as_posix(), site, app.config.html_title)
+                page = published.anchored(page, site) if inside.stem == published.NOWHERE else page
         pages[path] = light_pictures(out, page, cut)
     cut_icons(out, list(pages.values()), cut)
     stamp_fonts(out / "_static" / STYLES)

@@ -19,7 +19,8 @@ from tools import check_links
 PAGES = sorted(
     path.relative_to(SITE).as_posix()
     for path in SITE.rglob("*.html")
-    if path.relative_to(SITE).parts[0] not in ("_static", "_sources") and path != SITE / "index.html"
+    if path.relative_to(SITE).parts[0] not in ("_static", "_sources")
+    and path.relative_to(SITE).as_posix() not in ("index.html", "404.html")  # the one leads on, the other to the web
 ) or ["run-make-html-first.html"]
 CHAPTERS = [page for page in PAGES if (SITE / "notebooks" / f"{Path(page).stem}.ipynb").is_file()]
 FIGURES = (
