@@ -21,7 +21,7 @@ export function DivisorSlider({ label, symbol, size, value, each, valueText, onC
       <div class="gn-stops" aria-hidden="true">
         {stops.map((stop, i) =>
           i === index || (i % every === 0 && Math.abs(i - index) >= every) || (every === 1) ? (
-            <span key={stop} class={i === index ? "gn-on" : ""} style={{ left: `${stops.length > 1 ? (100 * i) / (stops.length - 1) : 0}%` }}>
+            <span key={stop} class={`${i === index ? "gn-on" : ""}${stop > 999 ? " gn-long" : ""}`} style={{ left: `${stops.length > 1 ? (100 * i) / (stops.length - 1) : 0}%` }}>
               {stop}
             </span>
           ) : null,

@@ -3,7 +3,7 @@ import { affine, pool, scaled } from "./moments.js";
 
 /** @typedef {import("./moments.js").Moments} Moments @typedef {import("./grouping.js").Point} Point */
 
-/** How much brighter a spoilt sample, or stronger a spoilt channel, becomes. */
+/** What a spoilt sample or channel is multiplied by: the contrast of a sample, the strength of a channel. */
 export const FACTOR = 3;
 
 /** A cell notices when its output moves by more than this, root mean square, in units of its normalized scale. */

@@ -90,6 +90,10 @@ function Square({ model, name, root }) {
     () => (spoilt ? whoNotices(cells, factor, evaluated ? running : cleanBlocks, used, eps) : null),
     [cells, bright, strong, used, evaluated, running, cleanBlocks, eps],
   );
+  const quietest = useMemo(() => {
+    const channels = pool(now, { b: 1, g: C }).var, c = channels.indexOf(Math.min(...channels));
+    return N * S > 1 && C > 1 ? { c, sd: Math.sqrt(channels[c]) } : null;
+  }, [now]);
   const isAffine = weight.some((v) => v !== 1) || bias.some((v) => v !== 0);
 
   // slope and offset of every cell, from x to the color scale, before and after
@@ -278,6 +282,7 @@ function Square({ model, name, root }) {
               <WorkedBlock
                 content={content} cells={now} point={point} picked={[n, c]} position={p} worked={worked} look={look} symbol={symbol} show={showValue} words={words}
                 title={words.workedTitle(block + 1, b * g)} name={`${sampleName(n)}, ${channelName(c)}`} width={Math.min(Math.max(wide ? widths[0] / 2 : widths[0], 200), 560)}
+                quietest={quietest && { ...quietest, name: channelName(quietest.c), onPick: () => set({ channel: quietest.c }) }}
                 now={() => newest.current.p} onPick={(position) => set({ position })}
               />
             )}
@@ -293,11 +298,11 @@ function Square({ model, name, root }) {
               <section class="gn-spoil-section">
                 <p class="gn-heading">{words.spoil}</p>
                 <div class="gn-buttons">
-                  <button type="button" class="gn-button" aria-pressed={bright !== null} onClick={() => spoil(newest.current.bright === null ? newest.current.n : null, newest.current.strong)}>{words.brighten((bright ?? n) + 1, FACTOR)}</button>
-                  <button type="button" class="gn-button" aria-pressed={strong !== null} onClick={() => spoil(newest.current.bright, newest.current.strong === null ? newest.current.c : null)}>{words.strengthen((strong ?? c) + 1, FACTOR)}</button>
+                  <button type="button" class="gn-button" aria-pressed={bright !== null} onClick={() => spoil(newest.current.bright === null ? newest.current.n : null, newest.current.strong)}>{words.multiplySample((bright ?? n) + 1, FACTOR)}</button>
+                  <button type="button" class="gn-button" aria-pressed={strong !== null} onClick={() => spoil(newest.current.bright, newest.current.strong === null ? newest.current.c : null)}>{words.multiplyChannel((strong ?? c) + 1, FACTOR)}</button>
                 </div>
                 <p class="gn-notice">
-                  {!spoilt ? words.spoilInvite : changed === 0 ? <><b>{words.nobody}</b>{words.nobodyWhy}</> : (
+                  {!spoilt ? words.spoilInvite : changed === 0 ? <><b>{words.nobody}</b>{words.nobodyWhy(words.spoiltWhat(bright, strong))}</> : (
                     <><b>{words.notice(changed, N * C)}</b> {words.own(own)} <span class="gn-own-mark" aria-hidden="true" />{words.and}{words.bystanders(changed - own)} <span class="gn-bystander-mark" aria-hidden="true" />.</>
                   )}
                   {spoilt && ` ${words.threshold(NOTICEABLE)}`}

@@ -1,6 +1,6 @@
 // The block of the picked cell, worked out: its μ, its σ² in two parts, one value's x̂ with the numbers in the formula.
 import { paint } from "./feature_maps.js";
-import { addsUp, decimals, fewestDigits, fixed, scientific, worksOut } from "./numbers.js";
+import { addsUp, decimals, fewestDigits, fixed, scientific, short, worksOut } from "./numbers.js";
 import { Zoom } from "./zoom.jsx";
 
 /**
@@ -17,10 +17,11 @@ const MOST_CELLS = 96; // of a block that are drawn
  *   content: {N: number, C: number, S: number, positions: number[], x: Float64Array, sheet: import("./tensor.js").Sheet},
  *   cells: import("./moments.js").Moments, point: import("./grouping.js").Point, picked: [number, number], position: number,
  *   worked: Worked, look: {before: Float64Array[], after: Float64Array[]}, symbol: string, show: (value: number) => string,
- *   words: import("./strings/en/square.js").Words, title: string, name: string, width: number, now: () => number, onPick: (position: number) => void,
+ *   words: import("./strings/en/square.js").Words, title: string, name: string, width: number,
+ *   quietest: {c: number, sd: number, name: string, onPick: () => void} | null, now: () => number, onPick: (position: number) => void,
  * }} props  now: the position of this moment, which the drawn one may be behind; look: slope and offset of every cell, from x to the color scale; show: how a value of x is written
  */
-export function WorkedBlock({ content, cells, point, picked: [n, c], position, worked, look, symbol, show, words, title, name, width, now, onPick }) {
+export function WorkedBlock({ content, cells, point, picked: [n, c], position, worked, look, symbol, show, words, title, name, width, quietest, now, onPick }) {
   const { N, C, S, positions, x, sheet } = content;
   const perBlock = N / point.b, perGroup = C / point.g, size = perBlock * perGroup, cell = n * C + c;
   const placeOf = (/** @type {number} */ p) => {
@@ -67,6 +68,22 @@ export function WorkedBlock({ content, cells, point, picked: [n, c], position, w
         <Formulas worked={worked} cells={size} words={words} />
       </div>
       <BlockCells cells={shown} of={size} mean={worked.mean} sd={Math.sqrt(worked.variance)} running={worked.running} words={words} width={width} />
+      <p class="gn-note gn-quietest">
+        {quietest && <Quietest {...quietest} here={quietest.c === c} words={words} />} {!worked.running && words.byEps(...spreadOf(worked))}
+      </p>
+    </>
+  );
+}
+
+/** What its spread becomes, which ε keeps below 1, and whether it has none. @param {Worked} worked @returns {[number, boolean]} */
+const spreadOf = ({ variance, eps }) => [Math.sqrt(variance / (variance + eps)), variance === 0];
+
+/** The channel with the least spread, to be picked. @param {{sd: number, name: string, here: boolean, words: import("./strings/en/square.js").Words, onPick: () => void}} props */
+function Quietest({ sd, name, here, words, onPick }) {
+  return (
+    <>
+      {sd === 0 ? words.dead(name) : here ? words.quietestHere(short(sd)) : words.quietest(name, short(sd))}
+      {!here && <>{" "}<button type="button" class="gn-quiet" onClick={onPick}>{words.pickQuietest}</button></>}
     </>
   );
 }

@@ -316,8 +316,9 @@ def test_all_of_it_is_reached_by_the_tab_key_with_a_visible_focus(show):
         assert what[1:] == ["solid", 3], what
     assert reached == [
         "LayerNorm", "InstanceNorm", "GroupNorm", "Picked picture", "Cut the table", "Sample blocks", "Channel groups",
-        "Picked value", "Brighten sample 2 ×3", "Strengthen channel 3 ×3", " Training", "Copy the line of gnlib",
-        "Copy the line of torch", "γ, β, ε and the running averages", "Statistics of each block",
+        "Picked value", "Pick it", "Multiply sample 2 by 3", "Multiply channel 3 by 3", " Training",
+        "Copy the line of gnlib", "Copy the line of torch", "γ, β, ε and the running averages",
+        "Statistics of each block",
     ]  # fmt: skip
 
 
@@ -575,7 +576,7 @@ def noticing(b: int, g: int, *, sample: bool, channel: bool) -> int:
 def test_who_notices_is_counted_and_drawn_at_every_point(show, what: str):
     (figure,) = show(demo())
     figure.root.get_by_role(
-        "button", name="Brighten sample 2" if what == "sample" else "Strengthen channel 3"
+        "button", name="Multiply sample 2" if what == "sample" else "Multiply channel 3"
     ).last.click()
     for b, g in POINTS:
         figure.go(b, g)
@@ -652,11 +653,11 @@ def test_running_averages_come_from_the_batch_before_it_was_spoilt_and_the_figur
 def test_in_evaluation_samples_do_not_see_each_other(show):
     square = demo(Grouping.batch_norm())
     (figure,) = show(square)
-    figure.root.get_by_role("button", name="Brighten sample 2 ×3").click()
+    figure.root.get_by_role("button", name="Multiply sample 2 by 3").click()
     figure.root.get_by_label("Evaluation").check()
     assert figure.get("evaluating") is True
     expect(figure.notice).to_have_text(re.compile("8 of 32 cells notice: 8 spoilt .*and 0 bystanders"))
-    figure.root.get_by_role("button", name="Brighten sample 2 ×3").click()
+    figure.root.get_by_role("button", name="Multiply sample 2 by 3").click()
 
     layer = nn.BatchNorm2d(C).double()
     for _ in range(10):
@@ -692,6 +693,35 @@ def test_gamma_beta_and_epsilon_change_the_output(show):
     assert (figure.get("weight"), figure.get("bias"), figure.get("eps")) == ([], [], 1e-5)
 
 
+def test_the_quietest_channel_is_named_and_what_epsilon_makes_of_it_is_said(show):
+    quiet = 5
+    x = torch.randn(N, C, 6, 5, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    x[:, quiet] *= 0.004
+    (figure,) = show(Square(x, Grouping.batch_norm(), channel=1))
+    note = figure.root.locator(".gn-quietest")
+    sd = x[:, quiet].std(correction=0).item()
+    expect(note).to_contain_text(f"The quietest channel is channel 6: σ = {sd:.3g}")
+    expect(note).to_contain_text("ε is next to nothing")
+    note.get_by_role("button", name="Pick it").click()
+    expect(note).to_contain_text("This is the quietest channel")
+    assert figure.get("channel") == quiet
+    spread = normalize(x, Grouping.batch_norm())[:, quiet].std(correction=0).item()
+    assert spread < 0.9
+    expect(note).to_contain_text(f"ε keeps the block’s spread at {spread:.2f}")
+    figure.set(sample_blocks=1, channel_groups=1)
+    expect(note).to_contain_text("ε is next to nothing")
+
+
+def test_a_dead_channel_is_called_dead(show):
+    x = torch.randn(N, C, 6, 5, generator=torch.Generator().manual_seed(3))
+    x[:, 2] = 0.5
+    (figure,) = show(Square(x, Grouping.batch_norm(), channel=2))
+    expect(figure.root.locator(".gn-quietest")).to_have_text(
+        "The quietest channel, channel 3, is dead: all its values are equal, σ = 0. "
+        "The block is constant: without ε, 0 would be divided by 0."
+    )
+
+
 # ---------------------------------------------------------------- the address
 
 
@@ -702,7 +732,7 @@ def test_a_link_reproduces_the_state_and_a_reload_keeps_it(show):
     assert figure.page.evaluate("scrollY") > 0  # the anchor before the state still works
     length = figure.page.evaluate("history.length")
     figure.root.get_by_role("button", name="BatchNorm", exact=True).click()
-    figure.root.get_by_role("button", name="Brighten sample 2 ×3").click()
+    figure.root.get_by_role("button", name="Multiply sample 2 by 3").click()
     wait(figure.page, "location.hash === '#below?square.b=1&square.g=8&square.bright=2'")
     assert figure.page.evaluate("history.length") == length  # the back button leaves the page, as ever
     figure.page.reload()

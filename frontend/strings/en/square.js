@@ -1,5 +1,5 @@
 // The words of the square, in English. Another language is another folder with the same files and keys.
-import { whole } from "../../numbers.js";
+import { fixed, whole } from "../../numbers.js";
 import { plural, shared } from "./shared.js";
 
 export const square = {
@@ -88,16 +88,26 @@ export const square = {
   },
   cells: (/** @type {number} */ cells) => (cells === 1 ? "The block’s one cell, mean ± sd" : `The block’s ${whole(cells)} cells, mean ± sd`),
   cellsShown: (/** @type {number} */ shown, /** @type {number} */ cells) => `${whole(shown)} of the block’s ${whole(cells)} cells, mean ± sd`,
+  quietest: (/** @type {string} */ channel, /** @type {string} */ sd) => `The quietest channel is ${channel}: σ = ${sd}.`,
+  quietestHere: (/** @type {string} */ sd) => `This is the quietest channel: σ = ${sd}.`,
+  dead: (/** @type {string} */ channel) => `The quietest channel, ${channel}, is dead: all its values are equal, σ = 0.`,
+  pickQuietest: "Pick it",
+  byEps: (/** @type {number} */ spread, /** @type {boolean} */ constant) =>
+    constant ? "The block is constant: without ε, 0 would be divided by 0."
+    : spread > 0.995 ? "Beside σ², ε is next to nothing: loud or quiet, the block comes out with spread 1."
+    : `ε keeps the block’s spread at ${fixed(spread, 2)}; without ε it would be 1.`,
   pooled: "Blue: pooled, μ ± σ",
   pooledRunning: "Blue: running, μ ± σ",
 
   // spoil it
   spoil: "Spoil it",
-  brighten: (/** @type {number} */ n, /** @type {number} */ factor) => `Brighten sample ${n} ×${factor}`,
-  strengthen: (/** @type {number} */ c, /** @type {number} */ factor) => `Strengthen channel ${c} ×${factor}`,
-  spoilInvite: "Multiply one sample, or one channel, by 3. Who notices? The map answers for every other point.",
+  multiplySample: (/** @type {number} */ n, /** @type {number} */ factor) => `Multiply sample ${n} by ${factor}`,
+  multiplyChannel: (/** @type {number} */ c, /** @type {number} */ factor) => `Multiply channel ${c} by ${factor}`,
+  spoilInvite: "Three times the contrast of one sample, or three times the strength of one channel. Who notices? The map answers for every other point.",
   nobody: "Nobody notices.",
-  nobodyWhy: " The block’s own σ divides the factor away again.",
+  nobodyWhy: (/** @type {string} */ what) => ` ${what} and its triple come out equal: the block’s own σ divides the factor away again.`,
+  spoiltWhat: (/** @type {number | null} */ n, /** @type {number | null} */ c) =>
+    [n === null ? "" : `sample ${n + 1}`, c === null ? "" : `channel ${c + 1}`].filter(Boolean).join(" with ").replace(/^./, (first) => first.toUpperCase()),
   notice: (/** @type {number} */ changed, /** @type {number} */ cells) => `${whole(changed)} of ${plural(cells, "cell")} notice:`,
   threshold: (/** @type {number} */ least) => `A cell notices if its x̂ moves by more than ${least} (root mean square).`,
   own: (/** @type {number} */ count) => `${whole(count)} spoilt`,
