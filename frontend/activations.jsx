@@ -304,29 +304,31 @@ function Activations({ model, name, root }) {
         )}</Later>
       </div>
 
-      <Later>{() => <>
-      <Fold summary={words.table}>
-        {() => (
-          <>
-            <p class="gn-note">{quietest(pool(cellsNow, { b: 1, g: C }), words)}</p>
-            <BlockTable N={rows} C={C} point={point} {...(apart ? { blocks, within: new Float64Array(b * g), between: blocks.var } : split(cellsNow, point))} picked={block} words={words} />
-          </>
-        )}
-      </Fold>
-      <Fold summary={words.scoresTable}>
-        {() => <ScoresTable scores={said && said.now} names={Array.from({ length: N }, (_, i) => imageName(i))} picked={top} words={words} />}
-      </Fold>
-      {content.accuracy.length > 0 && (
-        <Fold summary={words.quality}>
-          {() => (
-            <NumberTable
-              label={words.quality} caption={words.qualityCaption} columns={[words.qualityColumns.norm, words.qualityColumns.right]}
-              count={content.accuracy.length} row={(i) => [content.accuracy[i][0], words.right(content.accuracy[i][1])]}
-            />
+      <Later>{() => (
+        <>
+          <Fold summary={words.table}>
+            {() => (
+              <>
+                <p class="gn-note">{quietest(pool(cellsNow, { b: 1, g: C }), words)}</p>
+                <BlockTable N={rows} C={C} point={point} {...(apart ? { blocks, within: new Float64Array(b * g), between: blocks.var } : split(cellsNow, point))} picked={block} words={words} />
+              </>
+            )}
+          </Fold>
+          <Fold summary={words.scoresTable}>
+            {() => <ScoresTable scores={said && said.now} names={Array.from({ length: N }, (_, i) => imageName(i))} picked={top} words={words} />}
+          </Fold>
+          {content.accuracy.length > 0 && (
+            <Fold summary={words.quality}>
+              {() => (
+                <NumberTable
+                  label={words.quality} caption={words.qualityCaption} columns={[words.qualityColumns.norm, words.qualityColumns.right]}
+                  count={content.accuracy.length} row={(i) => [content.accuracy[i][0], words.right(content.accuracy[i][1])]}
+                />
+              )}
+            </Fold>
           )}
-        </Fold>
-      )}
-      </>}</Later>
+        </>
+      )}</Later>
       <Summary text={words.summary(fullName, verdict, image, words.classes[top], chances ? words.percent(chances[top]) : "", kind === "none" ? "" : `${words.changeOn(`${whose}, ${words.changed[kind](by)}`)} ${equality}`)} />
     </>
   );

@@ -13,6 +13,7 @@ import { paint } from "./feature_maps.js";
 import { mount } from "./figure.js";
 import { Fold } from "./fold.jsx";
 import { usualGroups } from "./grouping.js";
+import { Later } from "./later.jsx";
 import { Lead } from "./lead.jsx";
 import { useTraits, write } from "./model.js";
 import { moments, pool, untrained } from "./moments.js";
@@ -92,6 +93,8 @@ function BatchLab({ model, name, root }) {
   const state = readState(model, content);
   const { norm, n, most, c, p, spread, seed, draw, momentum, light } = state;
   const set = (/** @type {Record<string, unknown>} */ traits) => write(model, traits);
+  const newest = useRef(state); // for what hands do to a part that is drawn later
+  newest.current = state;
   const first = useRef(state);
   useAddress(name, toAddress(state, first.current), (said) => set(fromAddress(said, content)));
 
@@ -301,72 +304,86 @@ function BatchLab({ model, name, root }) {
             <div><dt>{words.evaluation}</dt><dd class="gn-bl-evaluation">{fixed(keptOutput, 2)}</dd></div>
           </dl>
           <p class="gn-bl-verdict">{verdict}</p>
-          <p class="gn-heading">{words.five(who)}</p>
-          <div class="gn-bl-maps">
-            {Array.from({ length: MAPS }, (_, i) => {
-              const t = (draw + i) % DRAWS, text = fixed(outputs[at][t], 2);
-              return (
-                <Zoom
-                  key={i} draw={map(t)} sheet={sheet} {...mapBox} at={where} onPick={pick} caption={text} label={words.mapLabel(who, t + 1)}
-                  keys={i === 0 && S > 1 ? { label: words.value, help: words.valueHelp, valueText: words.valueAt(where[0], where[1], text) } : null}
-                />
-              );
-            })}
-          </div>
-          <p class="gn-heading">{words.batch} <span>{words.batchOf(draw + 1, DRAWS)}</span></p>
-          <BatchRow levels={levels} share={share} width={asideWidth - 4} picture={content.picture} label={words.batchLabel(n, b)} />
-          <p class="gn-note">{words.batchNote(who)}</p>
-          <div class="gn-buttons">
-            <button type="button" class="gn-button" onClick={() => set({ draw: (draw + 1) % DRAWS })}>{words.next}</button>
-            <button type="button" class="gn-button" onClick={() => set({ seed: (seed + 1) % MOST_SEEDS })}>{words.again(DRAWS)}</button>
-          </div>
+          <Later layout={widths}>{() => (
+            <>
+              <p class="gn-heading">{words.five(who)}</p>
+              <div class="gn-bl-maps">
+                {Array.from({ length: MAPS }, (_, i) => {
+                  const t = (draw + i) % DRAWS, text = fixed(outputs[at][t], 2);
+                  return (
+                    <Zoom
+                      key={i} draw={map(t)} sheet={sheet} {...mapBox} at={where} onPick={pick} caption={text} label={words.mapLabel(who, t + 1)}
+                      keys={i === 0 && S > 1 ? { label: words.value, help: words.valueHelp, valueText: words.valueAt(where[0], where[1], text) } : null}
+                    />
+                  );
+                })}
+              </div>
+            </>
+          )}</Later>
+          <Later layout={widths}>{() => (
+            <>
+              <p class="gn-heading">{words.batch} <span>{words.batchOf(draw + 1, DRAWS)}</span></p>
+              <BatchRow levels={levels} share={share} width={asideWidth - 4} picture={content.picture} label={words.batchLabel(n, b)} />
+              <p class="gn-note">{words.batchNote(who)}</p>
+              <div class="gn-buttons">
+                <button type="button" class="gn-button" onClick={() => set({ draw: (newest.current.draw + 1) % DRAWS })}>{words.next}</button>
+                <button type="button" class="gn-button" onClick={() => set({ seed: (newest.current.seed + 1) % MOST_SEEDS })}>{words.again(DRAWS)}</button>
+              </div>
+            </>
+          )}</Later>
           <DivisorSlider
             label={words.perBlockName} symbol={words.perBlockSymbol} size={n} value={share} each={words.blocks(b)} valueText={words.perBlockText(share, b)}
             onChange={(to) => set({ samples_per_block: to === n ? MOST : to })}
           />
           <p class="gn-note">{batchy ? words.ghost(share, n) : words.ghostPerImage}</p>
         </div>
-        <NarrowFold narrow={narrow} kind="gn-bl-which" title={words.which}>{() => <>
-          <Slider label={words.channelName} min={1} max={C} step={1} value={c + 1} text={channelName} disabled={C === 1} onValue={(v) => set({ channel: v - 1 })} />
-          <Slider label={words.draw} min={1} max={DRAWS} step={1} value={draw + 1} text={words.drawText(draw + 1, DRAWS)} onValue={(v) => set({ draw: v - 1 })} />
-        </>}</NarrowFold>
+        <Later layout={narrow}>{() => (
+          <NarrowFold narrow={narrow} kind="gn-bl-which" title={words.which}>{() => <>
+            <Slider label={words.channelName} min={1} max={C} step={1} value={c + 1} text={channelName} disabled={C === 1} onValue={(v) => set({ channel: v - 1 })} />
+            <Slider label={words.draw} min={1} max={DRAWS} step={1} value={draw + 1} text={words.drawText(draw + 1, DRAWS)} onValue={(v) => set({ draw: v - 1 })} />
+          </>}</NarrowFold>
+        )}</Later>
         {keepSection}
         {testSection}
       </div>
 
-      <Fold summary={words.sizeTable}>
-        {() => <SizeTable draws={draws} outputs={outputs} at={at} caption={words.sizeCaption(channelName, normName)} words={words} />}
-      </Fold>
-      <Fold summary={words.ghostTable}>
-        {() => <GhostTable draws={draws} share={share} n={n} words={words} />}
-      </Fold>
-      <Fold summary={words.drawTable}>
-        {() => (
-          <NumberTable
-            label={words.drawTable} caption={words.drawCaption(share, channelName)} columns={words.drawColumns} count={DRAWS} current={draw} rows={24}
-            row={(t) => [whole(t + 1), say(draws.means[at][t]), say(draws.spreads[at][t]), fixed(outputs[at][t], 3), say(path.mean[t]), number(law.variance)(path.var[t])]}
-          />
-        )}
-      </Fold>
-      <Fold summary={words.batchTable}>
-        {() => (
-          <NumberTable
-            label={words.batchTable} caption={words.batchCaption} columns={words.batchColumns} count={n} rows={MOST}
-            row={(i) => {
-              const image = indices[draw * MOST + i], from = i ? one : draws.me, k = i ? image : 0;
-              return [whole(i + 1), i ? words.imageNumber(image) : who, whole(Math.floor(i / share) + 1), say(from.mean[k]), number(law.variance)(from.var[k])];
-            }}
-          />
-        )}
-      </Fold>
-      <Fold summary={words.testTable}>
-        {() => (
-          <NumberTable
-            label={words.testTable} caption={words.testCaption} columns={words.testColumns(full)} count={now.length} current={Object.keys(words.rows).indexOf(norm)}
-            row={(i) => [Object.values(words.rows)[i], ...[now[i].mean, now[i].sd, before[i].mean, before[i].sd].map((v) => fixed(v, 3))]}
-          />
-        )}
-      </Fold>
+      <Later>{() => (
+        <>
+          <Fold summary={words.sizeTable}>
+            {() => <SizeTable draws={draws} outputs={outputs} at={at} caption={words.sizeCaption(channelName, normName)} words={words} />}
+          </Fold>
+          <Fold summary={words.ghostTable}>
+            {() => <GhostTable draws={draws} share={share} n={n} words={words} />}
+          </Fold>
+          <Fold summary={words.drawTable}>
+            {() => (
+              <NumberTable
+                label={words.drawTable} caption={words.drawCaption(share, channelName)} columns={words.drawColumns} count={DRAWS} current={draw} rows={24}
+                row={(t) => [whole(t + 1), say(draws.means[at][t]), say(draws.spreads[at][t]), fixed(outputs[at][t], 3), say(path.mean[t]), number(law.variance)(path.var[t])]}
+              />
+            )}
+          </Fold>
+          <Fold summary={words.batchTable}>
+            {() => (
+              <NumberTable
+                label={words.batchTable} caption={words.batchCaption} columns={words.batchColumns} count={n} rows={MOST}
+                row={(i) => {
+                  const image = indices[draw * MOST + i], from = i ? one : draws.me, k = i ? image : 0;
+                  return [whole(i + 1), i ? words.imageNumber(image) : who, whole(Math.floor(i / share) + 1), say(from.mean[k]), number(law.variance)(from.var[k])];
+                }}
+              />
+            )}
+          </Fold>
+          <Fold summary={words.testTable}>
+            {() => (
+              <NumberTable
+                label={words.testTable} caption={words.testCaption} columns={words.testColumns(full)} count={now.length} current={Object.keys(words.rows).indexOf(norm)}
+                row={(i) => [Object.values(words.rows)[i], ...[now[i].mean, now[i].sd, before[i].mean, before[i].sd].map((v) => fixed(v, 3))]}
+              />
+            )}
+          </Fold>
+        </>
+      )}</Later>
       <Summary text={summary} />
     </>
   );

@@ -39,6 +39,7 @@ class Figure(Hands):
 
     def settled(self) -> None:
         """Wait until the network has spoken."""
+        self.settle()
         expect(self.root.locator(".gn-act-bars")).to_have_attribute("aria-busy", "false")
 
     def scores(self) -> Tensor:
@@ -257,7 +258,9 @@ def test_the_image_and_the_changed_image_are_called_equal_where_torch_finds_them
     verdicts = []
     for b, g in [(1, 1), (1, C), (N, 1), (N, 4), (N * H * W if tokens else N, 4)]:
         figure.set(sample_blocks=b, channel_groups=g)
+        figure.settle()
         expect(pair).to_have_attribute("aria-busy", "false")
+        figure.settle()
         before, after = hat(x, Grouping(b, g)), hat(other, Grouping(b, g))
         moved = (after - before).square().flatten(1).mean(1)
         own, others = moved[1].sqrt().item(), moved[[0, 2, 3]].mean().sqrt().item()

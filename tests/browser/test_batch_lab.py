@@ -44,6 +44,7 @@ class Lab(Hands):
 
     def numbers(self, summary: str) -> list[list[str]]:
         self.fold(summary)
+        self.settle()
         # an opened fold catches up with the hand in the frame after
         self.page.evaluate(
             "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
@@ -237,6 +238,7 @@ def test_the_cat_changes_with_its_company_under_batchnorm_alone(show):
     for name in NORMS:
         figure.norm(name)
         wait(figure.page, "document.querySelector('.gn-bl-big').textContent.includes('±') === false")
+        figure.settle()
         still = maps(figure)
         assert all(still[0] == other for other in still[1:])
     figure.norm("BatchNorm")
