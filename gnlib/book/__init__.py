@@ -14,6 +14,7 @@ reference           the library's docstrings become a chapter
 katex_static        math is drawn at build time
 notebooks           a portable notebook of every chapter, from the resolved doctree
 wheel               the library's wheel, beside the site
+search              symbols are found by sign or name
 comforts            scripts that make reading easier: glances at links, uses of a symbol, larger pictures
 glances             what a glance at a link shows
 published           with an address: a card for links, a sitemap, a page for addresses that lead nowhere
@@ -40,6 +41,7 @@ PARTS = (
     "katex_static",
     "notebooks",
     "wheel",
+    "search",
     "comforts",
     "glances",
     "published",

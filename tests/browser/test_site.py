@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from PIL import Image, ImageChops
@@ -195,6 +196,35 @@ def test_search_finds_a_chapter_and_quotes_it(site: Any, watch: Callable[..., An
     page = watch(site.address + "search.html?q=variance").page
     expect(page.locator("ul.search li a").first).to_be_visible()
     expect(page.locator("ul.search p.context").first).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("typed", "page"),
+    [
+        ("γ", "Notation"),
+        ("gamma", "Notation"),
+        ("μ", "Batch normalization"),
+        ("\N{MICRO SIGN}", "Batch normalization"),
+        ("ε", "Notation"),
+        ("x̂", "Notation"),
+        ("num_groups", "Group normalization"),
+        ("GroupNorm", "Group normalization"),
+        ("GN", "Group normalization"),
+        ("momentum", "Batch normalization"),
+        ("unbiased", "Batch normalization"),
+        ("normalise", "Why normalize?"),
+    ],
+)
+def test_search_finds_symbols_names_and_spellings(typed: str, page: str, site: Any, watch: Callable[..., Any]) -> None:
+    found = watch(f"{site.address}search.html?q={quote(typed)}").page.locator("ul.search a")
+    expect(found.get_by_text(page, exact=True).first).to_be_visible()
+
+
+def test_a_quotation_holds_a_formula_once(site: Any, watch: Callable[..., Any]) -> None:
+    page = watch(site.address + "search.html?q=gamma").page
+    expect(page.locator("ul.search p.context").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert not re.search(r"\\(?:gamma|beta|sigma)", " ".join(page.locator("ul.search p.context").all_inner_texts()))
 
 
 def test_search_works_from_a_folder(watch: Callable[..., Any]) -> None:
