@@ -48,9 +48,19 @@ def test_the_script_holds_each_target_of_a_link_in_an_article_once_and_no_other(
     other = '<nav><a class="reference internal" href="a.html#note">no</a></nav><article><section id="there">'
     other += '<h2>There</h2><p><a class="reference internal" href="../b/a.html#term-cell">c</a>'
     other += '<a class="reference internal" href="a.html#term-cell">c</a></p></section></article>'
-    script = glances.script({"b/a.html": PAGE, "b/other.html": other})
+    pages = {"b/a.html": PAGE, "b/other.html": other}
+    script = glances.script(glances.collect(pages))
     held = json.loads(script.removeprefix("gnGlances(").removesuffix(");\n"))
-    assert {key: kind for key, (kind, _) in held.items()} == {
-        "b/a.html#term-cell": "term",
-        "b/other.html#there": "section",
-    }
+    kinds = {key: kind for key, (kind, _) in held.items()}
+    assert kinds == {"b/a.html#term-cell": "term", "b/other.html#there": "section"}
+
+
+def test_a_page_names_on_paper_the_works_that_it_cites_once_each_and_again_after_a_second_build() -> None:
+    link = '<a class="reference internal" href="a.html#id7">Wu and He</a>'
+    page = f"<article><p>{link}, {link}</p></article>"
+    found = glances.collect({"b/a.html": PAGE, "b/page.html": page})
+    printed = glances.with_works(page, "b/page.html", found)
+    assert printed.count("<p>Wu and He. here</p>") == 1
+    assert glances.with_works(printed, "b/page.html", found) == printed
+    nothing = "<article><p>Text.</p></article>"
+    assert glances.with_works(nothing, "b/page.html", found) == nothing

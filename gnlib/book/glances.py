@@ -4,6 +4,8 @@ When the built pages are finished, this reads from them what every link inside t
 glossary, a cited work, a formula, a footnote, a name of the library, a figure's caption, a section's first sentence.
 All stand in one script, ``_static/gn-glance-texts.js``, which a page loads once, when the first is wanted; a script,
 because a page may fetch nothing (its policy), and cannot from a folder. Without scripts a link is a link.
+
+Paper has no links: there the works that a page cites stand at its end.
 """
 
 from __future__ import annotations
@@ -115,24 +117,44 @@ def resolved(path: PurePosixPath) -> str:
     return "/".join(parts)
 
 
-def script(pages: Mapping[str, str]) -> str:
-    """Return the script that holds every glance, by its target's page and anchor."""
-    texts: dict[str, Glance] = {}
-    for name, anchor in sorted(set(wanted(pages))):
-        found = glance(pages.get(name, ""), anchor)
-        if found is not None:
-            texts[f"{name}#{anchor}"] = found
-    return f"gnGlances({json.dumps(texts, ensure_ascii=False, separators=(',', ':'))});\n"
+def collect(pages: Mapping[str, str]) -> dict[str, Glance]:
+    """Return every glance, by its target's page and anchor."""
+    found = {f"{name}#{anchor}": glance(pages.get(name, ""), anchor) for name, anchor in sorted(set(wanted(pages)))}
+    return {target: one for target, one in found.items() if one is not None}
+
+
+def script(glances: Mapping[str, Glance]) -> str:
+    """Return the script that holds every glance."""
+    return f"gnGlances({json.dumps(glances, ensure_ascii=False, separators=(',', ':'))});\n"
+
+
+WORKS = re.compile(r'<section class="gn-works onlyprint">.*?</section>\n', re.DOTALL)
+
+
+def with_works(page: str, name: str, glances: Mapping[str, Glance]) -> str:
+    """Return a page that names at its end, on paper alone, the works that it cites."""
+    page = WORKS.sub("", page)
+    targets = {f"{target}#{anchor}" for target, anchor in wanted({name: page})}
+    works = sorted({glances[one].html for one in targets & glances.keys() if glances[one].kind == "work"})
+    if not works:
+        return page
+    listed = "".join(works)
+    return page.replace(
+        "</article>", f'<section class="gn-works onlyprint"><h2>Works cited</h2>{listed}</section>\n</article>'
+    )
 
 
 def on_finished(app: Sphinx, exception: Exception | None) -> None:
-    """Write the script with all glances, from the finished pages."""
+    """Write the script with all glances, from the finished pages, and works into those that cite some."""
     if exception is not None or app.builder.name != "html":
         return
     out = Path(app.outdir)
     paths = (out / f"{name}.html" for name in sorted(app.env.found_docs))
     pages = {path.relative_to(out).as_posix(): path.read_text("utf8") for path in paths}
-    write_if_changed(out / "_static" / TEXTS, script(pages))
+    glances = collect(pages)
+    write_if_changed(out / "_static" / TEXTS, script(glances))
+    for name, page in pages.items():
+        write_if_changed(out / name, with_works(page, name, glances))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -103,11 +103,14 @@ def on_collect(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def on_finished(app: Sphinx, exception: Exception | None) -> None:
-    """Write the sitemap and the card's picture."""
-    site = address.of(app.config)
-    if exception is not None or app.builder.name != "html" or site is None:
+    """Write the sitemap and the card's picture; take away those of an earlier build that had an address."""
+    if exception is not None or app.builder.name != "html":
         return
-    out = Path(app.outdir)
+    site, out = address.of(app.config), Path(app.outdir)
+    if site is None:
+        for name in ("sitemap.xml", CARD, f"{NOWHERE}.html"):
+            (out / name).unlink(missing_ok=True)
+        return
     names = [app.builder.get_target_uri(name) for name in app.env.found_docs]
     write_if_changed(out / "sitemap.xml", sitemap(names, site))
     card(app.config.html_title).save(out / CARD, optimize=True)

@@ -73,6 +73,15 @@ def test_a_link_to_a_source_is_printed_with_its_address_and_no_other(site: Any, 
     assert inside.evaluate(after) == "none"
 
 
+def test_the_works_cited_stand_at_the_end_of_a_sheet_and_not_of_a_screen(site: Any, watch: Callable[..., Any]) -> None:
+    page = watch(site.address + "chapters/group_norm.html").page
+    works = page.get_by_role("heading", name="Works cited")
+    expect(works).not_to_be_visible()
+    on_paper(page)
+    expect(works).to_be_visible()
+    expect(page.locator(".gn-works")).to_contain_text("Yuxin Wu and Kaiming He. Group normalization.")
+
+
 def test_the_sheet_is_a4(site: Any, watch: Callable[..., Any]) -> None:
     page = watch(site.address + "chapters/notation.html").page
     pdf = page.pdf(prefer_css_page_size=True)

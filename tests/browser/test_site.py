@@ -161,6 +161,15 @@ def test_running_a_page_is_explained_or_one_click(width: int, dark: bool, site: 
     expect(button).to_be_focused()
 
 
+def test_a_phone_has_room_for_the_buttons_that_an_address_adds(site: Any, watch: Callable[..., Any]) -> None:
+    watched = watch(site.address + "chapters/group_norm.html", width=320)
+    watched.page.evaluate(
+        """() => { const one = document.querySelector('.btn-uses-button');
+            if (!document.querySelector('.dropdown-source-buttons')) one.after(one.cloneNode(true)); }"""
+    )
+    assert watched.overflow() <= 0
+
+
 def test_the_download_of_a_notebook_is_the_portable_one(site: Any, watch: Callable[..., Any]) -> None:
     page = watch(site.address + "chapters/one_core.html").page
     page.locator(".dropdown-download-buttons > button").click()

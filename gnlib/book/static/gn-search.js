@@ -15,7 +15,7 @@
   const textOf = Search.htmlToText;
   Search.htmlToText = (page, anchor) => {
     const parsed = new DOMParser().parseFromString(page, "text/html");
-    for (const twice of parsed.querySelectorAll(".katex-html, annotation")) twice.remove();
+    for (const twice of parsed.querySelectorAll(".katex-html, annotation, .onlyprint")) twice.remove();
     return textOf(parsed.documentElement.outerHTML, anchor);
   };
 })();
