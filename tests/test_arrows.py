@@ -93,7 +93,7 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "gnlib.cifar.progress": ({"gnlib.cifar.training"}, {"torch", "tqdm"}),
     "gnlib.cifar.notebook": (
         {"gnlib.records", "gnlib.figures", "gnlib.cifar.progress", "gnlib.cifar.runs", "gnlib.cifar.training"},
-        {"matplotlib", "IPython"},
+        {"matplotlib", "IPython", "PIL"},
     ),
     "gnlib.cifar.doctor": ({"gnlib.records", "gnlib.cifar.archive", "gnlib.cifar.data", "gnlib.cifar.runs"}, {"torch"}),
     "gnlib.cifar.options": (
@@ -143,6 +143,7 @@ PUBLIC = {
         "accuracy_by_values",
         "curves",
         "each_run_by_values",
+        "time_by_size",
     },
     "gnlib.records": {"experiments", "recorded"},
     "gnlib.widgets": set(gnlib.widgets.__all__),

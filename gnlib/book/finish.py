@@ -434,7 +434,7 @@ def cut_letters(out: Path, pages: list[str], katex: Path, cut: Cut) -> None:
 
 PICTURE = re.compile(r'<img\b(?![^>]*\swidth=)([^>]*?)\ssrc="((?:\.\./)*_images/)([^"/]+)\.(png|jpe?g)"([^>]*)>')
 LOSSLESS_UP_TO = 40 * 1024  # bytes: a chart stays exact; a heavier picture is a photograph, where nobody sees it
-QUALITY = 88
+QUALITY = 75
 
 
 def light_pictures(out: Path, page: str, cut: Cut) -> str:

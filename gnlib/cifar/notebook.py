@@ -277,6 +277,7 @@ class _Output:
 def _picture(histories: Mapping[str, Sequence[Mapping[str, float]]], epochs: int | None = None) -> Any:
     """Draw histories as a PNG; returns what a notebook displays, with a description for those who cannot see it."""
     from matplotlib.figure import Figure  # not above, since it takes a second to load
+    from PIL import Image
 
     from gnlib import figures
 
@@ -288,8 +289,9 @@ def _picture(histories: Mapping[str, Sequence[Mapping[str, float]]], epochs: int
             ax.set_xlim(0.5, epochs + 0.5)
     if len(histories) == 1:  # more are told apart by a legend
         figure.suptitle(*histories, x=0.01, horizontalalignment="left", fontsize="medium")
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
+    drawn, file = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    Image.open(drawn).convert("P", palette=Image.Palette.ADAPTIVE, colors=64).save(file, "png", optimize=True)
     told = "Held-out accuracy and training loss by epoch: " + "; ".join(
         f"{name}: {_last(history)}" for name, history in histories.items()
     )
