@@ -17,6 +17,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import gnlib.widgets
+from tests.browser.conftest import Server
+from tests.browser.stage import write_page
 from tests.figures import RECIPES, class_of, two_way
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -220,6 +222,27 @@ def test_two_views_of_one_figure_stay_in_step_in_the_light_and_in_the_dark(name:
         schemes.append([view.evaluate("one => getComputedStyle(one).colorScheme") for view in (first, second)])
     assert schemes == [["dark", "dark"], ["light", "light"]]
     assert lab.trait(trait) == value
+
+
+LOOKS = """root => [...root.querySelectorAll('dl, dt, dd, .gn-button')].map(one => {
+    const { display, float, overflow, borderRadius } = getComputedStyle(one);
+    return [one.tagName, one.className, display, float, overflow, borderRadius].join(' '); })"""
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if class_of(name) != "Check"])
+def test_jupyterlabs_styles_of_bare_elements_stay_out(name: str, lab: Lab, tmp_path: Path, browser: Browser) -> None:
+    """In an output, terms float and lists are blocks; a page that has only the figure says how it is meant."""
+    root = lab.show(RECIPES[name].code)
+    write_page(tmp_path, (RECIPES[name].make(),), [0], "en")
+    server = Server(tmp_path)
+    alone = browser.new_page(viewport={"width": 1280, "height": 900})
+    alone.goto(server.address)
+    expect(alone.locator("figure.gn-figure")).to_be_visible()
+    known = alone.locator("figure.gn-figure").evaluate(LOOKS)
+    alone.close()
+    server.close()
+    assert known
+    assert root.evaluate(LOOKS) == known
 
 
 def test_figures_outlive_their_kernel_and_come_back_with_the_next(lab: Lab) -> None:
