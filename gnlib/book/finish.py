@@ -455,18 +455,21 @@ def light_pictures(out: Path, page: str, cut: Cut) -> str:
     return PICTURE.sub(lighter, page)
 
 
-# ---------------------------------------------------------------------- scripts and styles of ours
+# ---------------------------------------------------------------------- scripts and styles
+
+WORDY = ("doctools.js", "sphinx_highlight.js", "copybutton.js", "copybutton.css", "pygments.css", "mystnb.*.css")
 
 
 def minify(app: Sphinx) -> None:
-    """Write the scripts and styles of ``static/`` without what only their readers need."""
-    root = Path(app.confdir, app.config.katex_root).resolve()
-    for path in sorted((Path(__file__).parent / "static").iterdir()):
+    """Take from scripts and styles what only their readers need: from ours, and from those that come as written."""
+    root, out = Path(app.confdir, app.config.katex_root).resolve(), Path(app.outdir, "_static")
+    sources = {out / path.name: path for path in (Path(__file__).parent / "static").iterdir()}
+    sources |= {path: path for name in WORDY for path in out.glob(name)}
+    for path, source in sorted(sources.items()):
         kind = path.suffix[1:]
         if kind in ("js", "css"):
             form = ("--minify", "--target=es2022", "--charset=utf8", f"--loader={kind}")
-            light = esbuild(root, *form, text=path.read_text("utf8"))
-            write_if_changed(Path(app.outdir, "_static", path.name), light)
+            write_if_changed(path, esbuild(root, *form, text=source.read_text("utf8")))
 
 
 # ---------------------------------------------------------------------- names that change with the content
@@ -542,7 +545,6 @@ def on_finished(app: Sphinx, exception: Exception | None) -> None:
         return
     out = Path(app.outdir)
     site = address.of(app.config)
-    minify(app)
     cut = Cut(out.parent / ".cut.json")
     pages: dict[Path, str] = {}
     for path in sorted(out.rglob("*.html")):
@@ -560,6 +562,7 @@ def on_finished(app: Sphinx, exception: Exception | None) -> None:
                 page = published.anchored(page, site) if inside.stem == published.NOWHERE else page
         pages[path] = light_pictures(out, page, cut)
     cut_icons(out, list(pages.values()), cut)
+    minify(app)
     stamp_fonts(out / "_static" / STYLES)
     if (out / "_static" / "katex").is_dir():
         cut_letters(
