@@ -281,7 +281,7 @@ def _picture(histories: Mapping[str, Sequence[Mapping[str, float]]], epochs: int
 
     from gnlib import figures
 
-    figure = Figure(figsize=(8, 3), dpi=100, layout="constrained")
+    figure = Figure(figsize=(8, 3), dpi=120, layout="constrained")
     axes = figure.subplots(1, 2)
     figures.curves(histories, axes)
     if epochs is not None:  # of a run that goes on
