@@ -1,13 +1,18 @@
 // Numbers as text: true minus signs, and as many digits as make a printed sum right; no DOM.
-import { format } from "d3-format";
 
 const MOST_DIGITS = 6;
+
+/** A printed number as it is read: a true minus sign, thousands apart. @param {string} text */
+function typeset(text) {
+  const [whole, decimals] = text.replace("-", "−").split(".");
+  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (decimals === undefined ? "" : `.${decimals}`);
+}
 
 /** A number with a fixed count of decimals; never "−0.00". @param {number} value @param {number} digits */
 export function fixed(value, digits) {
   const rounded = Number(value.toFixed(Math.min(digits, 100)));
   if (Math.abs(rounded) >= 1e7) return scientific(value);
-  return format(`,.${digits}f`)(rounded === 0 ? 0 : rounded);
+  return typeset((rounded === 0 ? 0 : rounded).toFixed(digits));
 }
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
@@ -15,18 +20,18 @@ const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 /** Three digits and a power of ten: "3.99·10⁻⁶". @param {number} value */
 export function scientific(value) {
   if (value === 0) return "0";
-  const [digits, power] = format(".2e")(value).split("e");
-  const raised = Array.from(String(Math.abs(Number(power.replace("−", "-")))), (digit) => SUPERSCRIPTS[Number(digit)]).join("");
-  return `${digits}·10${power.startsWith("−") || power.startsWith("-") ? "⁻" : ""}${raised}`;
+  const [digits, power] = value.toExponential(2).split("e");
+  const raised = Array.from(String(Math.abs(Number(power))), (digit) => SUPERSCRIPTS[Number(digit)]).join("");
+  return `${typeset(digits)}·10${power.startsWith("-") ? "⁻" : ""}${raised}`;
 }
 
 /** A whole number, thousands apart. @param {number} value */
-export const whole = (value) => format(",d")(value);
+export const whole = (value) => typeset(Math.round(value).toFixed());
 
 /** A short number for text: 3 significant digits at least, no trailing zeros. @param {number} value */
 export function short(value) {
   if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e7)) return scientific(value).replace(".00·", "·").replace(/^(−?)1·/, "$1");
-  return format(",.4~r")(value);
+  return typeset(String(Number(value.toPrecision(4))));
 }
 
 /**

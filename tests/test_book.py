@@ -239,6 +239,29 @@ def test_only_the_first_figures_module_comes_with_the_page_and_the_host_asks_for
     assert "other" not in (built.out / f"_static/widgets/{now}.js").read_text()
 
 
+def test_large_values_stand_in_files_of_their_own_that_figures_share(book: Callable[..., Built]) -> None:
+    long = "wide " * 1000
+    wide = COUNTER.replace("    count =", f"    text = traitlets.Unicode({long!r}).tag(sync=True)\n    count =").format(
+        count=3
+    )
+    cells = "".join(f"```{{code-cell}}\n{wide.replace('Counter', kind)}```\n\n" for kind in ("Counter", "Other"))
+    built = book(index=HEAD + f"# Title\n\n{cells}")
+    assert built.warnings == ""
+    page = built.page()
+    payload = json.loads(
+        re.search(r'<script type="application/vnd.anywidget-static\+json">(.*?)</script>', page, re.DOTALL)[1]
+    )
+    assert "wide" not in page.partition("<body")[0]
+    apart = [model["apart"] for model in payload["models"].values()]
+    assert len(apart) == 2
+    assert apart[0] == apart[1]
+    key = apart[0]["text"]
+    assert re.search(rf'src="_static/widgets/{key}\.js', page)  # the first figure needs it
+    assert key not in payload.get("modules", {})
+    handed = (built.out / f"_static/widgets/{key}.js").read_text()
+    assert json.loads(handed[handed.index(",", handed.index(".push(")) + 1 : -3]) == long
+
+
 @pytest.mark.parametrize(
     ("identity", "kind"),
     [("gnlib.widgets.batch_lab.BatchLab", "batch_lab"), ("__main__.Dial", "dial"), ("Dial", "dial")],

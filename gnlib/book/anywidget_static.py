@@ -34,6 +34,7 @@ FOLDER = "widgets"  # below _static
 VIEW = re.compile(r'<script type="application/vnd\.jupyter\.widget-view\+json">(.*?)</script>', re.DOTALL)
 STATE = "ipywidgets_state"  # myst-nb's key
 PAYLOAD = "application/vnd.anywidget-static+json"
+LARGE = 2000  # characters of a trait that stands in a file of its own
 NOT_STATE = {"layout", "tabbable", "tooltip", "comm", "_dom_classes", "_esm", "_css", "_anywidget_id"}
 # until the figure stands there, and for good where no script runs
 WAITING = "This figure runs in your browser and needs JavaScript. If it does not appear in a moment, reload the page."
@@ -150,6 +151,30 @@ class MountPoints(SphinxPostTransform):
                 raw.replace_self(nodes.raw("", text, format="html"))
 
 
+def set_apart(models: dict[str, Any]) -> dict[str, str]:
+    """Take what is large out of the models' states, so that it comes beside the text and not before it.
+
+    Figures and chapters that show the same activation share it. Returns the values as JSON by key; a model says in
+    ``apart`` which trait each of its keys is.
+    """
+    pieces: dict[str, str] = {}
+    for model in models.values():
+        for trait, value in list(model["state"].items()):
+            text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+            if len(text) > LARGE:
+                pieces[key_of(text)] = text
+                model.setdefault("apart", {})[trait] = key_of(text)
+                del model["state"][trait]
+    return pieces
+
+
+def write_piece(app: Sphinx, key: str, text: str) -> None:
+    """Write a trait's value as a plain script that hands it to the host."""
+    write_if_changed(
+        Path(app.outdir, "_static", FOLDER, f"{key}.js"), f'(window.anywidgetStatic??=[]).push(["{key}",{text}]);'
+    )
+
+
 def write_module(app: Sphinx, key: str, source: str) -> None:
     """Write an ES module as a plain script that hands its exports to the host."""
     path = Path(app.outdir, "_static", FOLDER, f"{key}.js")
@@ -161,9 +186,9 @@ def write_module(app: Sphinx, key: str, source: str) -> None:
 
 
 def on_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Give a page the payload, the first figure's module, every style sheet once, and the host.
+    """Give a page the payload, the first figure's module and values, every style sheet once, and the host.
 
-    The other modules are named in the payload: the host asks for them once nothing on the screen waits any more.
+    What the other figures need is named in the payload: the host asks for it once nothing on the screen waits any more.
     """
     if app.builder.format != "html" or doctree is None or pagename not in figures(app.env):
         return
@@ -171,15 +196,20 @@ def on_page(app: Sphinx, pagename: str, templatename: str, context: dict[str, An
     data = json.loads(payload)
     models = data["models"]
     shown = re.findall(r'class="gn-mount" data-model="([^"]*)"', context.get("body", ""))
-    first = next((models[identity]["esm"] for identity in shown if identity in models), None)
-    for key in sorted({model["esm"] for model in models.values()}):
+    first = next((models[identity] for identity in shown if identity in models), None)
+    pieces = set_apart(models)
+    for key, text in pieces.items():
+        write_piece(app, key, text)
+    modules = {model["esm"] for model in models.values()}
+    for key in modules:
         write_module(app, key, sources[key])
-        if key != first:
-            data.setdefault("modules", {})[key] = context["pathto"](f"_static/{FOLDER}/{key}.js", resource=True)
+    now = [first["esm"], *first.get("apart", {}).values()] if first else []
+    for key in sorted({*modules, *pieces} - {*now}):
+        data.setdefault("modules", {})[key] = context["pathto"](f"_static/{FOLDER}/{key}.js", resource=True)
     # after all scripts, so that the browser meets their names before it reads through the data
     app.add_js_file(None, body=as_script(data), type=PAYLOAD, priority=990)
-    if first:
-        app.add_js_file(f"{FOLDER}/{first}.js", loading_method="async", fetchpriority="high")
+    for key in now:
+        app.add_js_file(f"{FOLDER}/{key}.js", loading_method="async", fetchpriority="high")
     for key in sorted({model["css"] for model in models.values() if model["css"]}):
         write_if_changed(Path(app.outdir, "_static", FOLDER, f"{key}.css"), sources[key])
         app.add_css_file(f"{FOLDER}/{key}.css")

@@ -26,7 +26,8 @@ MODULE = """window.arrived = [...(window.arrived ?? []), [KIND, document.readySt
 (window.anywidgetStatic??=[]).push([KIND, {default: {render({model, el}) {
   const figure = document.createElement('figure'), input = document.createElement('input');
   figure.className = 'gn-figure'; figure.dataset.name = el.dataset.name; figure.style.minHeight = '700px';
-  input.ariaLabel = KIND; figure.append(input); el.append(figure);
+  const output = document.createElement('output'); output.textContent = model.get('words') ?? '';
+  input.ariaLabel = KIND; figure.append(input, output); el.append(figure);
 }}}]);"""
 
 Open = Callable[..., Page]
@@ -36,13 +37,18 @@ Open = Callable[..., Page]
 def open_page(tmp_path: Path, serve: Callable[..., Any], watch: Callable[..., Any]) -> Open:
     """``open_page("#fragment", head="<script …>", without="gauge.js")`` opens a long page with four figures."""
 
-    def go(fragment: str = "", head: str = "", without: str = "") -> Page:
-        models = {f"m{i}": {"esm": kind, "css": None, "kind": kind, "state": {}} for i, kind in enumerate(KINDS)}
-        payload = json.dumps({"models": models, "modules": {"gauge": "gauge.js"}})
+    def go(fragment: str = "", head: str = "", without: str = "", apart: dict[str, Any] | None = None) -> Page:
+        models = {
+            f"m{i}": {"esm": kind, "css": None, "kind": kind, "state": {}, "apart": (apart or {}).get(f"m{i}", {})}
+            for i, kind in enumerate(KINDS)
+        }
+        payload = json.dumps({"models": models, "modules": {"gauge": "gauge.js", "words": "words.js"}})
         places = "".join(PLACE.format(i=i, kind=kind) for i, kind in enumerate(KINDS))
         (tmp_path / "index.html").write_text(PAGE.format(payload=payload, places=places, head=head))
         shutil.copy(HOST, tmp_path / "host.js")
         (tmp_path / "blind.js").write_text("delete window.IntersectionObserver;")
+        if without != "words.js":
+            (tmp_path / "words.js").write_text('(window.anywidgetStatic??=[]).push(["words", "many words"]);')
         for kind in set(KINDS):
             if f"{kind}.js" != without:
                 (tmp_path / f"{kind}.js").write_text(MODULE.replace("KIND", json.dumps(kind)))
@@ -138,9 +144,21 @@ def test_a_program_that_does_not_arrive_is_said_where_its_figure_would_stand(ope
     gauge = page.locator("[data-kind=gauge]")
     gauge.scroll_into_view_if_needed()
     expect(gauge).to_have_attribute("data-mounted", "error")
-    expect(gauge.get_by_role("status")).to_contain_text("its program did not arrive")
+    expect(gauge.get_by_role("status")).to_contain_text("a part of it did not arrive")
     page.locator("[data-kind=dial]").last.scroll_into_view_if_needed()
     expect(page.locator("figure[data-name=dial-3]")).to_be_visible()
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_large_value_comes_in_a_file_of_its_own_and_the_figure_waits_for_it(open_page: Open, arrives: bool) -> None:
+    page = open_page(apart={"m2": {"words": "words"}}, without="" if arrives else "words.js")
+    gauge = page.locator("[data-kind=gauge]")
+    gauge.scroll_into_view_if_needed()
+    expect(gauge).to_have_attribute("data-mounted", "true" if arrives else "error")
+    if arrives:
+        expect(page.locator("figure[data-name=gauge] output")).to_have_text("many words")
+    else:
+        expect(gauge.get_by_role("status")).to_contain_text("a part of it did not arrive")
 
 
 @pytest.mark.parametrize("how", ["address", "address with a state", "link"])

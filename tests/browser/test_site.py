@@ -411,7 +411,7 @@ def with_a_module_that_throws(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("edit", "reason"),
-    [(without_modules, "its program did not arrive"), (with_a_module_that_throws, "no luck")],
+    [(without_modules, "a part of it did not arrive"), (with_a_module_that_throws, "no luck")],
     ids=["module missing", "module throws"],
 )
 def test_a_figure_that_cannot_start_says_so_in_plain_words(

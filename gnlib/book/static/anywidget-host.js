@@ -63,8 +63,8 @@
     }
   }
 
-  // a module is a plain script that pushes [key, exports], before this script runs or after; the first figure's stands in
-  // the page's head, the others are asked for here
+  // a module is a plain script that pushes [key, exports], before this script runs or after, and so is a large value of a
+  // figure's state; the first figure's stand in the page's head, the others are asked for here
   const modules = new Map();
   const slot = (key) => {
     if (!modules.has(key)) {
@@ -78,7 +78,7 @@
   const early = window.anywidgetStatic ?? [];
   window.anywidgetStatic = { push: ([key, exports]) => slot(key).resolve(exports) };
   early.forEach(window.anywidgetStatic.push);
-  const missing = (key) => slot(key).reject(new Error("its program did not arrive"));
+  const missing = (key) => slot(key).reject(new Error("a part of it did not arrive"));
   function module(data, key) {
     if (!modules.has(key) && data.modules?.[key]) {
       const script = Object.assign(document.createElement("script"), { src: data.modules[key], async: true });
@@ -95,9 +95,11 @@
       models.set(
         id,
         (async () => {
-          const { default: exported } = await module(data, data.models[id].esm);
+          const { esm, apart = {}, ...own } = data.models[id];
+          const large = Object.entries(apart).map(async ([trait, key]) => [trait, await module(data, key)]);
+          const [{ default: exported }, ...found] = await Promise.all([module(data, esm), ...large]);
           const widget = typeof exported === "function" ? await exported() : exported;
-          const model = new Model(data.models[id]);
+          const model = new Model({ ...own, state: { ...own.state, ...Object.fromEntries(found) } });
           model.widget_manager = { get_model: async (name) => (await start(data, name.replace(/^IPY_MODEL_/, ""))).model };
           await widget.initialize?.({ model, signal: life.signal, experimental: {} });
           return { model, widget };
@@ -215,9 +217,10 @@
 
     addEventListener("load", () => {
       // the load event waits for every script of the page: what has not come by now never will
-      for (const { esm } of Object.values(data?.models ?? {}))
-        if (data.modules?.[esm]) module(data, esm); // those of figures further down: nothing on the screen waits any more
-        else missing(esm);
+      for (const { esm, apart = {} } of Object.values(data?.models ?? {}))
+        for (const key of [esm, ...Object.values(apart)])
+          if (data.modules?.[key]) module(data, key); // those of figures further down: nothing on the screen waits any more
+          else missing(key);
       land();
     });
   }
