@@ -247,7 +247,7 @@ function Activations({ model, name, root }) {
               valueText={`${words.count.blocks(b)}, ${words.perBlock(perBlock)}: ${fullName}`} onChange={(to) => set({ b: to })}
             />
           </div>
-          <div class="gn-act-presets" role="group" aria-label={words.buttons}>
+          <div class="gn-presets" role="group" aria-label={words.buttons}>
             {buttons.map(([text, to, on]) => (
               <button key={text} type="button" class="gn-button" aria-pressed={on} onClick={() => set(to)}>{text}</button>
             ))}
@@ -270,6 +270,10 @@ function Activations({ model, name, root }) {
           </div>
           {kind !== "none" && <Later>{() => (
             <>
+              <Choice
+                legend={words.through} name={`${name}-through`} options={buttons.map(([text, to]) => [place(to, rows, C), text])} value={where}
+                onChange={(to) => set(buttons.find(([, point]) => place(point, rows, C) === to)?.[1] ?? point)}
+              />
               <ChangedPair
                 before={[map(part(x, k * S, (k + 1) * S), 1 / scale.unit, -scale.center / scale.unit), zoom(mapsBefore)]} after={[asItIs(), zoom(mapsAfter)]}
                 {...zoomBox} moves={still ? { own: 0, others: 0 } : moves} now={movedNow} title={words.pair(image, c + 1)} verdict={equality} words={words}

@@ -258,7 +258,7 @@ function BatchLab({ model, name, root }) {
             legend={words.norm} name={`${name}-norm`} value={norm} onChange={(to) => set({ norm: to })}
             options={[["batch_norm", words.names.batch_norm], ["layer_norm", words.names.layer_norm], ["group_norm", words.names.group_norm], ["instance_norm", words.names.instance_norm]]}
           />
-          <div class="gn-bl-fail" role="group" aria-label={words.fail}>
+          <div class="gn-presets gn-bl-fail" role="group" aria-label={words.fail}>
             <p class="gn-heading" aria-hidden="true">{words.fail}</p>
             {failures.map(([text, traits, on]) => (
               <button key={text} type="button" class="gn-button" aria-pressed={batchy && on} onClick={() => fail(traits)}>{text}</button>

@@ -281,6 +281,18 @@ def test_the_image_and_the_changed_image_are_called_equal_where_torch_finds_them
     assert len(set(verdicts)) == 2
 
 
+def test_the_grouping_that_makes_two_images_equal_is_found_beside_them(show):
+    (figure,) = show(Activations(change="contrast", grouping=Grouping.batch_norm()), reduced_motion="reduce")
+    found = figure.root.locator(".gn-act-equal p").first
+    expect(found).to_contain_text("Not equal")
+    figure.choose("LayerNorm")
+    expect(found).to_have_text("Equal: LayerNorm erases the change.")
+    assert (figure.get("sample_blocks"), figure.get("channel_groups")) == (4, 1)
+    expect(figure.root.get_by_role("button", name="LayerNorm")).to_have_attribute("aria-pressed", "true")
+    figure.press("BatchNorm")
+    expect(figure.root.get_by_role("radio", name="BatchNorm")).to_be_checked()
+
+
 def test_a_change_is_said_beside_the_picture_and_undone_there(show):
     (figure,) = show(Activations(), reduced_motion="reduce")
     undo = figure.root.get_by_role("button", name=re.compile("undo$"))
@@ -371,7 +383,7 @@ def test_worked_by_keyboard_alone_with_a_visible_focus(show):
     assert reached == [
         "1", "cup: brightness + 1.28 · undo", "Channel groups", "Sample blocks", "LayerNorm", "GroupNorm",
         "InstanceNorm", "BatchNorm", "an image", "cup: brightness (all its values + c)", "c, added to every value",
-        LAYERS, "Channel", "Picked position", TABLE, SCORES, "How good the network is",
+        "LayerNorm", LAYERS, "Channel", "Picked position", TABLE, SCORES, "How good the network is",
     ]  # fmt: skip
     figure.groups.focus()
     keyboard.press("End")

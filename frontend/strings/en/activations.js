@@ -104,6 +104,7 @@ export const activations = {
 
   // the image and the changed image
   pair: (/** @type {string} */ image, /** @type {number} */ c) => `${upper(image)}, as it is and changed: channel ${c}`,
+  through: "Both go through",
   pairWhere: ["come in", "go out"],
   pairAs: ["as it is", "changed"],
   pairMap: (/** @type {string} */ where, /** @type {boolean} */ changed) => `The picked map, ${changed ? "changed" : "as it is"}: maps that ${where}`,
