@@ -275,6 +275,36 @@ def test_sliders_stop_only_on_divisors_and_say_what_they_mean(show):
     expect(figure.root.locator(".gn-slider-each")).to_have_text(["1 sample per block", "12 channels per group"])
 
 
+def test_a_long_stop_stays_within_a_narrow_figure(show):
+    (figure,) = show(Square(torch.randn(4096, 2), Grouping.layer_norm()), width=320)
+    box = figure.root.bounding_box()
+    last = figure.root.locator(".gn-stops span", has_text="4096")
+    expect(last).to_have_count(1)
+    assert last.bounding_box()["x"] + last.bounding_box()["width"] <= box["x"] + box["width"]
+
+
+def test_the_worked_block_follows_a_hand_that_keeps_moving_and_ends_where_it_rests(show):
+    (figure,) = show(demo(), reduced_motion="reduce")
+    seen = figure.page.evaluate(
+        """async () => {
+            const figure = document.querySelector('figure.gn-figure');
+            const slider = figure.querySelectorAll('.gn-slider input')[1], seen = new Set();
+            const heading = figure.querySelector('.gn-block-section .gn-heading');
+            const put = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set;
+            for (let step = 0; step < 40; step++) {
+                put.call(slider, String(step % 4));
+                slider.dispatchEvent(new Event('input', { bubbles: true }));
+                await new Promise(requestAnimationFrame);
+                seen.add(heading.textContent.match(/of (\\d+)/)[1]);
+            }
+            return [...seen].sort();
+        }"""
+    )
+    assert seen == ["1", "2", "4", "8"]
+    figure.settle()
+    expect(figure.root.locator(".gn-block-section .gn-heading")).to_contain_text("of 8")
+
+
 def test_arrow_keys_pick_cells(show):
     (figure,) = show(demo(sample_names=["cat", "cup", "astronaut", "flower"]))
     pick = figure.root.get_by_role("slider", name="Picked picture")
