@@ -30,7 +30,6 @@
       const by = { "+": 1, "=": 1, "-": -1, "−": -1 }[event.key];
       if (by) zoom(step + by);
       else if (event.key === "0") zoom(0);
-      else if (event.key === "Escape") dialog.close(); // the theme's scripts keep the browser from it
     });
     view.addEventListener("wheel", (event) => {
       event.preventDefault();

@@ -14,6 +14,11 @@
     if (event.target.matches?.("dialog.gn-run")) event.target.close(); // outside its box
   });
 
+  // Sphinx's highlighting of search words takes Escape for itself, so that the browser would close no dialog
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && document.querySelector("dialog:modal")) event.stopImmediatePropagation();
+  }, { capture: true });
+
   // what waits for a reader to come near comes before a page is printed: pictures, figures; at most some seconds
   async function printed() {
     for (const picture of document.images) picture.loading = "eager";
