@@ -462,14 +462,12 @@ WORDY = ("doctools.js", "sphinx_highlight.js", "copybutton.js", "copybutton.css"
 
 def minify(app: Sphinx) -> None:
     """Take from scripts and styles what only their readers need: from ours, and from those that come as written."""
-    root, out = Path(app.confdir, app.config.katex_root).resolve(), Path(app.outdir, "_static")
-    sources = {out / path.name: path for path in (Path(__file__).parent / "static").iterdir()}
-    sources |= {path: path for name in WORDY for path in out.glob(name)}
-    for path, source in sorted(sources.items()):
-        kind = path.suffix[1:]
-        if kind in ("js", "css"):
-            form = ("--minify", "--target=es2022", "--charset=utf8", f"--loader={kind}")
-            write_if_changed(path, esbuild(root, *form, text=source.read_text("utf8")))
+    out = Path(app.outdir, "_static")
+    ours = (path for path in (Path(__file__).parent / "static").iterdir() if path.suffix in (".css", ".js"))
+    sources = [*ours, *(path for name in WORDY for path in out.glob(name))]
+    form = ("--minify", "--target=es2022", "--charset=utf8", "--log-level=warning", "--entry-names=[name]")
+    root = Path(app.confdir, app.config.katex_root).resolve()
+    esbuild(root, *form, f"--outdir={out}", "--allow-overwrite", *map(str, sorted(sources)), text="")
 
 
 # ---------------------------------------------------------------------- names that change with the content
