@@ -22,7 +22,7 @@ _HALF = (torch.float16, torch.bfloat16)
 _DTYPES = (torch.float32, torch.float64, *_HALF)
 # values from which on a way round pays, on one machine: see results/
 _WORTH_A_CALL = 2**14  # of a sample in channels_last that batch_norm takes on its own
-_WORTH_A_TABLE = 2**19  # of a batch that is measured cell by cell
+_WORTH_A_TABLE = 2**19  # of a batch that is measured cell by cell, twice as many if it is one block
 _LONG_ROW = 64  # and of a cell in it
 _FAR = 2  # standard deviations from zero to the mean of a block
 
@@ -96,7 +96,7 @@ def normalize_and_track(
         if alone and running is None:
             return normalize(x, grouping, weight, bias, eps)
         return _track_and_apply(x, core.pool(_moments(x), grouping), running, weight, bias, eps)
-    if _is_large(x):
+    if _is_large(x, b):
         done = _CellByCell.apply(x, weight, bias, eps, b, running is not None)  # type: ignore[no-untyped-call]
         y: Tensor = done[0]
         if running is not None:
@@ -167,11 +167,11 @@ def _is_channels_last(x: Tensor) -> bool:
     return x.dim() > 2 and x.stride(1) == 1 and not x.is_contiguous()
 
 
-def _is_large(x: Tensor) -> bool:
+def _is_large(x: Tensor, b: int) -> bool:
     """Say whether batch_norm, which measures a contiguous CPU tensor value by value, takes longer than cell by cell."""
     if x.device.type != "cpu" or x.dtype in _HALF or not x.is_contiguous():
         return False
-    return x.numel() >= _WORTH_A_TABLE and x[0, 0].numel() >= _LONG_ROW
+    return x.numel() >= _WORTH_A_TABLE * (2 if b == 1 else 1) and x[0, 0].numel() >= _LONG_ROW
 
 
 def _cudnn() -> bool:

@@ -283,11 +283,12 @@ class Point(torch.nn.Module):
 TABLE = [
     # layer, shape, memory format, dtype, with gradients: operators, each with the dtype that it is given
     (BATCH, (4, 32, 8, 8), None, F32, True, ["batch_norm float32"]),
-    (BATCH, (4, 32, 80, 80), None, F32, True, ["cell by cell float32"]),
+    (BATCH, (4, 32, 80, 80), None, F32, True, ["batch_norm float32"]),
+    (BATCH, (8, 32, 80, 80), None, F32, True, ["cell by cell float32"]),
     (BATCH, (4, 32, 48, 48), LAST, F32, True, ["batch_norm float32"]),
     (BATCH, (4, 32, 48, 48), None, BF16, True, ["batch_norm bfloat16"]),
-    (BATCH, (1024, 32, 5, 5), None, F32, True, ["batch_norm float32"]),
-    (BATCH, (18000, 32), None, F32, True, ["batch_norm float32"]),
+    (BATCH, (2048, 32, 5, 5), None, F32, True, ["batch_norm float32"]),
+    (BATCH, (36000, 32), None, F32, True, ["batch_norm float32"]),
     (lambda: BATCH().eval(), (4, 32, 48, 48), None, F32, True, ["batch_norm float32"]),
     (GHOST, (4, 32, 8, 8), None, F32, True, ["batch_norm float32"] * 2),
     (GHOST, (4, 32, 8, 8), LAST, BF16, True, ["batch_norm bfloat16"] * 2),
