@@ -328,6 +328,7 @@ def test_where_nothing_may_be_kept_questions_work_and_say_so_once(book: Callable
 
 def test_nothing_leaves_the_browser_and_nothing_else_is_kept(book: Callable[..., Any]) -> None:
     watched = book()
+    watched.page.wait_for_load_state("networkidle")  # the figure near the question has all it needs
     asked: list[str] = []
     before = set(watched.page.evaluate("Object.keys(localStorage)"))
     watched.page.on("request", lambda request: asked.append(request.url))
