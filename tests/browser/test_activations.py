@@ -460,7 +460,7 @@ def test_a_phone_folds_what_is_secondary(show):
     expect(figure.root.locator("section.gn-act-one")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [320, 1304])
+@pytest.mark.parametrize("width", [320, 724, 1304])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_fault_for_axe_and_no_sideways_scroll(show, width: int, dark: bool):
     (figure,) = show(Activations(change="contrast"), width=width, dark=dark, reduced_motion="reduce")

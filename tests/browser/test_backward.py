@@ -592,7 +592,7 @@ def test_a_kernel_sets_and_hears_everything(show):
 # ---------------------------------------------------------------- screens
 
 
-@pytest.mark.parametrize("width", [320, 1304])
+@pytest.mark.parametrize("width", [320, 724, 1304])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_fault_for_axe_and_no_sideways_scroll(show, width: int, dark: bool):
     (figure,) = show(demo(), width=width, dark=dark, reduced_motion="reduce")

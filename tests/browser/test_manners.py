@@ -28,7 +28,7 @@ def opened(show, figure: str, **screen):
 
 
 @FIGURES
-@pytest.mark.parametrize("width", [320, 1304])
+@pytest.mark.parametrize("width", [320, 724, 1304])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_fault_for_axe_and_no_sideways_scroll(show, figure: str, width: int, dark: bool):
     shown = opened(show, figure, width=width, dark=dark)
