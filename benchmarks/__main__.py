@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
                 if not options.dry:
                     records.append(path, record)
                 print(f"{name}: {case}: {record.seconds:.1f} s", file=sys.stderr, flush=True)
-        found = report.latest(found)
+        found = records.latest(found)
         for table in benchmark.tables if found else ():
             print(f"\n{name}\n{table(found)}")
         if found:
@@ -91,7 +91,7 @@ def _draw(found: list[Record], file: Path) -> int:
 
     figure = Figure(figsize=(10, 7), layout="constrained")
     FigureCanvasAgg(figure)
-    time_by_size(report.latest(found), list(figure.subplots(2, 2).flat))
+    time_by_size(records.latest(found), list(figure.subplots(2, 2).flat))
     figure.savefig(file, dpi=150)
     return 0
 

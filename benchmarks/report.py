@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from gnlib import records
 from gnlib.records import Record
 
 LARGE = 8_000_000  # bytes of the inputs that the budgets speak of
@@ -25,14 +24,6 @@ BUDGETS = {
 """At most so many times torch.nn's forward and backward, in float32 on a CPU."""
 
 NAMES = {"naive": "written out", "one_pass": "one pass"}
-
-
-def latest(found: Iterable[Record]) -> list[Record]:
-    """Keep of every config the last record, in the order of the first."""
-    kept: dict[str, Record] = {}
-    for record in found:
-        kept[records.key(record.experiment, record.config)] = record
-    return list(kept.values())
 
 
 class Verdict(NamedTuple):

@@ -435,6 +435,11 @@ def same(config: Mapping[str, Scalar], other: Mapping[str, Scalar]) -> bool:
     return key("", config) == key("", other)
 
 
+def latest(found: Iterable[Record]) -> list[Record]:
+    """Keep of every config the last record, in the order of the first."""
+    return list({key(record.experiment, record.config): record for record in found}.values())
+
+
 class Setting(NamedTuple):
     """Training records that may stand in one table: alike in all but what the table shows, and the seed."""
 

@@ -135,7 +135,7 @@ KNOW_NO_LAYER = {
 PUBLIC = {
     "gnlib": set(gnlib.__all__),
     "gnlib.cifar": set(gnlib.cifar.__all__),
-    "gnlib.cifar.report": {"LEGEND", "facts", "markdown", "overview", "report", "table"},
+    "gnlib.cifar.report": {"Grid", "LEGEND", "as_markdown", "facts", "markdown", "overview", "report", "table"},
     "gnlib.exercises": {"check"},
     "gnlib.figures": {
         "accuracy_by_batch_size",
@@ -145,7 +145,7 @@ PUBLIC = {
         "each_run_by_values",
         "time_by_size",
     },
-    "gnlib.records": {"experiments", "recorded"},
+    "gnlib.records": {"experiments", "latest", "recorded"},
     "gnlib.widgets": set(gnlib.widgets.__all__),
     "gnlib.photographs": {"CREDITS", "oriented_filters", "photographs"},
     "gnlib.photo_net": {"CLASSES", "PhotoNet", "record", "trained"},

@@ -290,7 +290,7 @@ def test_the_worst_large_case_in_training_is_held_against_the_budget():
 
 def test_of_a_case_that_was_timed_again_the_last_record_counts():
     one, other, again = fake(1.0), fake(1.0, layer="GroupNorm"), fake(2.0)
-    assert report.latest([one, other, again]) == [again, other]
+    assert records.latest([one, other, again]) == [again, other]
 
 
 def test_the_command_measures_records_and_tells(tmp_path, capsys, quick, monkeypatch):

@@ -1,6 +1,7 @@
 """What makes a page easier to read, all in the browser: glances at links, uses of a symbol or name, larger pictures.
 
-Each is one script in ``static/``; a page gets those that have something to do there. Without scripts nothing is lost.
+Each is one script in ``static/``, two of them built from ``gn-parts.js``; a page gets those that have something to do
+there. Without scripts nothing is lost.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
+MARKABLE = r'class="katex|<code class="[^"]*\bliteral\b|class="highlight'
+PICTURE = r"<img\b"
 SCRIPTS = {  # its name -> what the page's body must hold
+    "gn-parts.js": f"{MARKABLE}|{PICTURE}",  # before the scripts that are built from it
     "gn-glances.js": r'<a class="[^"]*\breference internal\b[^"]*" href="[^"]*#',
-    "gn-uses.js": r'class="katex|<code class="[^"]*\bliteral\b|class="highlight',
-    "gn-enlarge.js": r"<img\b",
+    "gn-uses.js": MARKABLE,
+    "gn-enlarge.js": PICTURE,
 }
 USES_BUTTON = {
     "type": "javascript",

@@ -93,6 +93,13 @@ def test_glances_come_once_and_only_when_one_is_wanted(site: Any, watch: Callabl
     assert [path for path, _ in site.sent].count(texts) == 1
 
 
+def assert_within(part: Locator, width: int) -> None:
+    box = part.bounding_box()
+    assert box
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+
+
 def test_glances_work_from_a_folder_and_formulas_in_a_page_without_any(watch: Callable[..., Any]) -> None:
     page = watch(f"file://{SITE / 'chapters/index.html'}").page
     by_keyboard(page, link(page, "#notation"))
@@ -111,10 +118,7 @@ def test_an_open_glance_is_accessible_and_within_the_window(
     expect(glance).to_be_visible()
     assert watched.axe() == []
     assert watched.overflow() <= 0
-    box = glance.bounding_box()
-    assert box
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= 320
+    assert_within(glance, 320)
     assert glance.evaluate("one => one.scrollWidth <= one.clientWidth")
 
 
@@ -207,10 +211,7 @@ def test_the_bar_of_uses_is_accessible_and_within_the_window(
     expect(bar).to_be_visible()
     assert watched.axe() == []
     assert watched.overflow() <= 0
-    box = bar.bounding_box()
-    assert box
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= width
+    assert_within(bar, width)
     bar.get_by_role("button", name="Close").click()
     expect(bar).not_to_be_visible()
 

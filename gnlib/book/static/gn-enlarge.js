@@ -10,13 +10,7 @@
   const pictures = [...document.querySelectorAll(".bd-article img")].filter((one) => !one.closest(".gn-figure, .gn-mount, a"));
   if (!pictures.length) return;
 
-  const make = (tag, properties, ...children) => {
-    const one = Object.assign(document.createElement(tag), properties);
-    one.append(...children);
-    return one;
-  };
-  const icon = (name, label, act) => make("button", { type: "button", title: label, ariaLabel: label, onclick: act },
-    make("i", { className: `fa-solid ${name}`, ariaHidden: "true" }));
+  const { make, icon } = window.gnParts; // gn-parts.js
 
   let dialog, view, told, image, step;
   function build() {

@@ -34,13 +34,7 @@
     return uses;
   }
 
-  const make = (tag, properties, ...children) => {
-    const one = Object.assign(document.createElement(tag), properties);
-    one.append(...children);
-    return one;
-  };
-  const icon = (name, label, act) => make("button", { type: "button", title: label, ariaLabel: label, onclick: act },
-    make("i", { className: `fa-solid ${name}`, ariaHidden: "true" }));
+  const { make, icon } = window.gnParts; // gn-parts.js
 
   let bar, list, told, opener, key = "", at = -1;
   function build() {
