@@ -22,9 +22,13 @@ _HALF = (torch.float16, torch.bfloat16)
 _DTYPES = (torch.float32, torch.float64, *_HALF)
 # values from which on a way round pays, on one machine: see results/
 _WORTH_A_CALL = 2**14  # of a sample in channels_last that batch_norm takes on its own
+_WORTH_A_FUNCTION = (
+    2**18
+)  # of a batch that goes block by block by one derivative of ours, not by one of torch's a block
 _WORTH_A_TABLE = 2**19  # of a batch that is measured cell by cell, twice as many if it is one block
 _LONG_ROW = 64  # and of a cell in it
-_FAR = 2  # standard deviations from zero to the mean of a block
+_FAR = 2  # standard deviations from zero to the mean of a block, beyond which its variance is measured with more care
+_TOO_FAR = 2**10  # and beyond which half types' products are not exact enough in float32
 
 
 def normalize(
@@ -70,15 +74,15 @@ def normalize_and_track(
 ) -> Tensor:
     """Do as :func:`gnlib.core.normalize_and_track` does.
 
-    ========================  ======================================  ================================================
-    point                     contiguous                              channels_last
-    ========================  ======================================  ================================================
-    (1, C), as BatchNorm      batch_norm; if large, _CellByCell       batch_norm
-    (b, C), as ghost          batch_norm, block by block; if large,   batch_norm, block by block
-                              _CellByCell
-    (N, C), as InstanceNorm   instance_norm; if large, _CellByCell    batch_norm, sample by sample, if these are large
-                                                                      and not tracked; else instance_norm
-    ========================  ======================================  ================================================
+    ========================  ====================================  ====================================================
+    point                     contiguous                            channels_last
+    ========================  ====================================  ====================================================
+    (1, C), as BatchNorm      batch_norm; if large, cell by cell    batch_norm
+    (b, C), as ghost          batch_norm, block by block; if        batch_norm, block by block
+                              large, cell by cell
+    (N, C), as InstanceNorm   instance_norm; if large, cell by      batch_norm, sample by sample, if these are large;
+                              cell                                  else instance_norm
+    ========================  ====================================  ====================================================
 
     A compiler makes loops of its own: of group_norm at (N, C), and else of the three steps of core.
     """
@@ -96,30 +100,34 @@ def normalize_and_track(
         if alone and running is None:
             return normalize(x, grouping, weight, bias, eps)
         return _track_and_apply(x, core.pool(_moments(x), grouping), running, weight, bias, eps)
-    if _is_large(x, b):
-        done = _CellByCell.apply(x, weight, bias, eps, b, running is not None)  # type: ignore[no-untyped-call]
-        y: Tensor = done[0]
-        if running is not None:
-            n = x.numel() // (b * C)
-            _track(running, n, done[1], done[2] * (n / (n - 1)))
-        return y
-    share = 0.0 if running is None else float(running.share())
-    if b == 1:
-        return torch.batch_norm(x, weight, bias, mean, var, True, share, eps, _cudnn())
-    last = _is_channels_last(x)
-    if alone and not (last and running is None and x.device.type == "cpu" and x.numel() >= N * _WORTH_A_CALL):
-        y = torch.instance_norm(x, weight, bias, mean, var, True, share, eps, _cudnn())
-        return _to_channels_last(y) if last else y
-    kept: Any = [(None, None)] * b
-    if running is not None and x.dtype not in _HALF:
-        kept = x.new_zeros(b, 2, C)
-    blocks = [  # with the whole share, what each follows is what it sees
-        torch.batch_norm(block, weight, bias, its_mean, its_var, True, 1.0, eps, _cudnn())
-        for block, (its_mean, its_var) in zip(torch.split(x, N // b), kept, strict=True)
-    ]
-    if running is not None and not (isinstance(kept, Tensor) and _track_near(running, x.numel() // (b * C), kept)):
-        torch.batch_norm_update_stats(x, mean, var, share)
-    return torch.cat(blocks)
+    large, last = _is_large(x, b), _is_channels_last(x)
+    if not large:
+        share = 0.0 if running is None else float(running.share())
+        if b == 1:
+            return torch.batch_norm(x, weight, bias, mean, var, True, share, eps, _cudnn())
+        least = max(N * _WORTH_A_CALL, _WORTH_A_FUNCTION if _has_gradient(x) else 0)
+        if alone and not (last and x.numel() >= least and x.device.type == "cpu"):
+            y = torch.instance_norm(x, weight, bias, mean, var, True, share, eps, _cudnn())
+            return _to_channels_last(y) if last else y
+        if x.device.type not in ("cpu", "cuda"):
+            return core.normalize_and_track(x, grouping, running, weight, bias, eps)
+    x = _to_channels_last(x) if last else x.contiguous()
+    if large or x.numel() >= _WORTH_A_FUNCTION:
+        given = x, weight, bias, eps, b, large, running is not None
+        y, near, rstd, seen = _BlockByBlock.apply(*given)  # type: ignore[no-untyped-call]
+    else:
+        y, near, rstd, seen = _each_block(x, weight, bias, eps, b)
+    if running is not None:
+        # far from zero, means that are rounded differ by less than the rounding
+        if running.between and b > 1 and seen.dtype != torch.float64 and _is_far(near, rstd, _FAR):
+            torch.batch_norm_update_stats(x, mean, var, float(running.share()))
+        else:
+            _track(running, x.numel() // (b * C), seen)
+    # batch_norm takes x/σ - μ/σ, in float32 for halves: a constant block at a high level is nothing but rounding
+    if x.dtype in _HALF and _is_far(near, rstd, _TOO_FAR):
+        return core.normalize(x, grouping, weight, bias, eps)
+    result: Tensor = y
+    return result
 
 
 def normalize_by(
@@ -159,19 +167,25 @@ def _takes(x: Tensor, *tables: Tensor | None) -> bool:
     dtype = x.dtype
     if dtype not in _DTYPES or not x.numel() or x.is_meta:
         return False
-    given = [table.dtype for table in tables if table is not None]
-    return given.count(dtype) == len(given) or (dtype in _HALF and given.count(torch.float32) == len(given))
+    for table in tables:
+        if table is not None and table.dtype != dtype:
+            return dtype in _HALF and all(table is None or table.dtype == torch.float32 for table in tables)
+    return True
+
+
+def _has_gradient(x: Tensor) -> bool:
+    return torch.is_grad_enabled() and x.requires_grad
 
 
 def _is_channels_last(x: Tensor) -> bool:
-    return x.dim() > 2 and x.stride(1) == 1 and not x.is_contiguous()
+    return not x.is_contiguous() and x.dim() > 2 and x.stride(1) == 1
 
 
 def _is_large(x: Tensor, b: int) -> bool:
     """Say whether batch_norm, which measures a contiguous CPU tensor value by value, takes longer than cell by cell."""
-    if x.device.type != "cpu" or x.dtype in _HALF or not x.is_contiguous():
+    if x.numel() < _WORTH_A_TABLE * (2 if b == 1 else 1) or x.dtype in _HALF or x.device.type != "cpu":
         return False
-    return x.numel() >= _WORTH_A_TABLE * (2 if b == 1 else 1) and x[0, 0].numel() >= _LONG_ROW
+    return x.is_contiguous() and x[0, 0].numel() >= _LONG_ROW
 
 
 def _cudnn() -> bool:
@@ -196,23 +210,23 @@ def _group_norm_in_channels_last(x: Tensor, g: int, weight: Tensor | None, bias:
     """
     N, C, *positions = x.shape
     S = math.prod(positions)
-    training = torch.is_grad_enabled() and x.requires_grad
-    if x.dtype in _HALF and C // g < (16 if S < 1024 else 8 if training else 0):
+    if x.dtype in _HALF and C // g < (16 if S < 1024 else 8 if _has_gradient(x) else 0):
         weight, bias = (None if table is None else table.float() for table in (weight, bias))
         return _group_norm_in_channels_last(x.float(), g, weight, bias, eps).to(x.dtype)
     y, mean, rstd = torch.native_group_norm(_to_channels_last(x), weight, bias, N, C, S, g, eps)
     mean = mean.detach()
-    if not _exceeds((mean * rstd.detach()).abs(), _FAR):
+    if not _is_far(mean, rstd.detach(), _FAR):
         return y
     near = mean.repeat_interleave(C // g, 1).view(N, C, *(1 for _ in positions))
     y, *_ = torch.native_group_norm(_to_channels_last(x - near), weight, bias, N, C, S, g, eps)
     return y.to(x.dtype)
 
 
-def _exceeds(values: Tensor, limit: float) -> bool:
-    """Say whether any of the values is larger, or may be: under vmap nobody can look. NaN is not larger."""
+def _is_far(mean: Tensor, rstd: Tensor, limit: float) -> bool:
+    """Say whether a block lies far from zero, or may: under vmap nobody can look. One that holds NaN does not."""
     try:
-        return bool((values > limit).any())
+        low, high = torch.aminmax(torch.nan_to_num(mean * rstd))
+        return float(high) > limit or float(low) < -limit
     except RuntimeError:
         return True
 
@@ -236,50 +250,72 @@ def _track_and_apply(
     return core.apply(x, blocks, weight, bias, eps)
 
 
-def _track_near(running: Running, n: int, kept: Tensor) -> bool:
-    """Track blocks of n values each by what batch_norm kept of them, (b, 2, C), unless they are too far from zero.
-
-    There the means, which are rounded, differ by less than that.
-    """
-    mean, var = kept.double().unbind(1)
-    if _exceeds(mean.square() - _FAR**2 * var, 0.0):
-        return False
-    _track(running, n, mean, var)
-    return True
-
-
 @torch.no_grad()
-def _track(running: Running, n: int, mean: Tensor, var: Tensor) -> None:
-    """Do as :func:`gnlib.core.track` does, with blocks of n values each and their unbiased variance, tables (b, C)."""
-    b = len(mean)
+def _track(running: Running, n: int, seen: Tensor) -> None:
+    """Do as :func:`gnlib.core.track` does, with the means and unbiased variances of blocks of n values, (2, b, C)."""
+    b = seen.shape[1]
+    batch = seen.mean(1)  # (2, C)
     if running.between and b > 1:
-        of_blocks, mean = mean, mean.mean(0)
-        between = (of_blocks - mean).square().sum(0)  # over b - 1 a variance, which var_mean takes long for in few rows
-        var = ((n - 1) * var.sum(0) + n * between) / (n * b - 1)
-    share = running.share()
-    for kept, seen in ((running.mean, mean), (running.var, var)):
-        kept.copy_((1 - share) * kept.to(seen.dtype) + share * (seen.mean(0) if seen.dim() > 1 else seen))
+        mean, var = batch
+        between = (seen[0] - mean).square().sum(0)  # over b - 1 a variance, which var_mean takes long for
+        var.mul_((n - 1) * b / (n * b - 1)).add_(between, alpha=n / (n * b - 1))
+    share = float(running.share())
+    for kept, new in zip((running.mean, running.var), batch, strict=True):
+        if kept.dtype == new.dtype:
+            kept.lerp_(new, share)
+        else:
+            kept.copy_(torch.lerp(kept.to(new.dtype), new, share))
 
 
-class _CellByCell(torch.autograd.Function):
-    """Do batch_norm's work in b blocks of a contiguous CPU tensor, as core does: measure the cells, pool them, apply.
+def _each_block(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, b: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Do as :class:`_BlockByBlock` does, but with torch's derivative for each block: quicker where there is little."""
+    N, C = x.shape[:2]
+    wide = torch.promote_types(x.dtype, torch.float32)
+    weight, bias = (None if table is None else table.to(wide) for table in (weight, bias))
+    mean, var = seen = x.new_zeros(2, b, C, dtype=wide)
+    blocks = [  # with the whole share, what batch_norm keeps is what it sees
+        torch.batch_norm(block, weight, bias, its_mean, its_var, True, 1.0, eps, _cudnn())
+        for block, its_mean, its_var in zip(torch.split(x, N // b), mean, var, strict=True)
+    ]
+    return torch.cat(blocks), mean, torch.rsqrt(var + eps), seen
 
-    Each step is an operator that takes a vector at a time, which batch_norm, measuring, does not. Takes (x, weight,
-    bias, eps, b, tracked); returns y and the blocks' mean and var, tables (b, C) of float64 that have no gradient.
-    Unless they are ``tracked``, blocks of one sample are left to group_norm, which tells no variance but mean and rstd.
+
+class _BlockByBlock(torch.autograd.Function):
+    """Do batch_norm's work in b blocks: one derivative for all, and each written where it belongs.
+
+    Takes (x, weight, bias, eps, b, by_cells, tracked). Returns y and, of the blocks and without gradients, the tables
+    of the mean and of 1 / σ that backward goes by, (b, C), and that of the mean and the unbiased variance, (2, b, C):
+    of float64 if ``by_cells``, and else as batch_norm rounds them.
+
+    A contiguous CPU tensor can be done ``by_cells``, as core does it: measure the cells, pool them, apply. Each step is
+    an operator that takes a vector at a time, which batch_norm, measuring, does not. Blocks of one sample that are not
+    ``tracked`` are then left to group_norm, which tells no variance; it is missing.
     """
 
     @staticmethod
     def forward(
-        x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, b: int, tracked: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, b: int, by_cells: bool, tracked: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         N, C = x.shape[:2]
+        if not by_cells:
+            wide = torch.promote_types(x.dtype, torch.float32)
+            weight, bias = (None if table is None else table.to(wide) for table in (weight, bias))
+            y, seen = torch.empty_like(x), x.new_zeros(2, b, C, dtype=wide)
+            near, rstd = torch.empty_like(seen)
+            for block, its_y, its_near, its_rstd, its_mean, its_var in zip(
+                *(torch.split(_as_picture(whole), N // b) for whole in (x, y)), near, rstd, *seen, strict=True
+            ):
+                out = its_y, its_near, its_rstd
+                torch.native_batch_norm(block, weight, bias, its_mean, its_var, True, 1.0, eps, out=out)
+            return y, near, rstd, seen
         cells = x.flatten(2)  # (N, C, S)
         S = cells.shape[2]
         if b == N and not tracked:
-            y, mean, rstd = torch.native_group_norm(x, weight, bias, N, C, S, C, eps)
-            if not _exceeds((mean * rstd).abs(), _FAR):
-                return y, mean.double(), rstd.double().pow(-2) - eps
+            y, near, rstd = torch.native_group_norm(x, weight, bias, N, C, S, C, eps)
+            if not _is_far(near, rstd, _FAR):
+                return y, near, rstd, None
 
         def measure(cells: Tensor) -> tuple[Tensor, Tensor]:
             mean, square = cells.mean(2).double(), torch.linalg.vector_norm(cells, dim=2).double().square() / S
@@ -291,7 +327,7 @@ class _CellByCell(torch.autograd.Function):
 
         missed, var = measure(cells)
         mean = missed
-        if _exceeds(mean.square() - _FAR**2 * var, 0.0):
+        if _is_far(mean, var.clamp(min=torch.finfo(var.dtype).tiny).rsqrt(), _FAR):
             # E[x²] - E[x]² loses every digit once mean² >> variance: once more, near zero
             near = spread(mean)
             cells = cells - near[..., None]
@@ -303,25 +339,23 @@ class _CellByCell(torch.autograd.Function):
         missed, kept = (spread(table).reshape(-1) for table in (missed, var))
         outputs = y.view(row), x.new_empty(0), x.new_empty(0)
         torch.native_batch_norm(cells.view(row), weight, bias, missed, kept, False, 0.0, eps, out=outputs)
-        return y, mean, var
+        return y, *_tables_of(x, mean, var, eps)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor, Tensor | None]) -> None:
         x, weight, _, ctx.eps, *_ = inputs
-        _, mean, var = output
-        ctx.mark_non_differentiable(mean, var)
-        near = mean.to(x.dtype)
-        around = var + (mean - near).square()  # backward subtracts the rounded mean, and the spread is that around it
-        saved = x, weight, near, torch.rsqrt(around + ctx.eps).to(x.dtype)
+        _, near, rstd, seen = output
+        ctx.mark_non_differentiable(near, rstd, *(() if seen is None else (seen,)))
+        saved = x, weight, near, rstd
         ctx.save_for_backward(*saved)
         ctx.save_for_forward(*saved)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return *_CellByCell._backward(ctx, gradients[0], list(ctx.needs_input_grad[:3])), None, None, None
+        return *_BlockByBlock._backward(ctx, gradients[0], list(ctx.needs_input_grad[:3])), None, None, None, None
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor, None, None]:
+    def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor, None, None, None]:
         x, _, *tables = ctx.saved_tensors
         along_x, along_weight, along_bias, *_ = tangents
         N, C, *positions = x.shape
@@ -329,39 +363,53 @@ class _CellByCell(torch.autograd.Function):
         mean, rstd = (table.repeat_interleave(N // len(table), 0).view(N, C, *ones) for table in tables)
         change = torch.zeros_like(x)
         if along_x is not None:  # the derivative is symmetric: the same forward as backward
-            change = change + _CellByCell._backward(ctx, along_x, [True, False, False])[0]
+            change = change + _BlockByBlock._backward(ctx, along_x, [True, False, False])[0]
         if along_weight is not None:
             change = change + (x - mean) * rstd * along_weight.view(C, *ones)
         if along_bias is not None:
             change = change + along_bias.view(C, *ones)
-        return change, None, None
+        return change.to(x.dtype), None, None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, Any]:
         def by_core(
-            x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, b: int, tracked: bool
-        ) -> tuple[Tensor, Tensor, Tensor]:
+            x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, b: int, *_: bool
+        ) -> tuple[Tensor, ...]:
             blocks = core.pool(core.moments(x), Grouping.ghost_batch_norm(b))
-            return core.apply(x, blocks, weight, bias, eps), blocks.mean, blocks.var
+            return core.apply(x, blocks, weight, bias, eps), *_tables_of(x, blocks.mean, blocks.var, eps)
 
-        return torch.vmap(by_core, in_dims)(*inputs), (0, 0, 0)
+        return torch.vmap(by_core, in_dims)(*inputs), (0, 0, 0, 0)
 
     @staticmethod
     def _backward(ctx: Any, dy: Tensor, wanted: list[bool]) -> tuple[Any, Any, Any]:
         """Go backward as batch_norm does, block by block; samples alone are one sample with the channels of all."""
-        x, weight, mean, rstd = ctx.saved_tensors
-        N, b = len(x), len(mean)
-        dy = dy.contiguous()
-        if b == N:
-            row = (1, mean.numel(), -1)
+        x, weight, near, rstd = ctx.saved_tensors
+        N, b = len(x), len(near)
+        weight = None if weight is None else weight.to(near.dtype)
+        dy = _to_channels_last(dy) if _is_channels_last(x) else dy.contiguous()
+        if b == N and x.is_contiguous():
+            row = (1, near.numel(), -1)
             weight = None if weight is None else weight.repeat(N)
-            blocks = [(dy.view(row), x.view(row), mean.view(-1), rstd.view(-1))]
+            blocks = [(dy.view(row), x.view(row), near.view(-1), rstd.view(-1))]
         else:
-            blocks = list(zip(*(torch.split(whole, N // b) for whole in (dy, x)), mean, rstd, strict=True))
+            blocks = list(zip(*(torch.split(_as_picture(whole), N // b) for whole in (dy, x)), near, rstd, strict=True))
         done = [
-            torch.ops.aten.native_batch_norm_backward(dy, x, weight, None, None, mean, rstd, True, ctx.eps, wanted)
-            for dy, x, mean, rstd in blocks
+            torch.ops.aten.native_batch_norm_backward(dy, x, weight, None, None, near, rstd, True, ctx.eps, wanted)
+            for dy, x, near, rstd in blocks
         ]
         dx, *affine = map(_joined, zip(*done, strict=True))
         dweight, dbias = (table.view(b, -1).sum(0) if isinstance(table, Tensor) else None for table in affine)
         return dx.view(x.shape) if isinstance(dx, Tensor) else None, dweight, dbias
+
+
+def _as_picture(x: Tensor) -> Tensor:
+    """View x by four axes, (N, C, 1, S) unless it has them: by so many batch_norm knows channels_last."""
+    return x if x.dim() == 4 else x.view(*x.shape[:2], 1, -1)
+
+
+def _tables_of(x: Tensor, mean: Tensor, var: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return of blocks, by mean and variance of float64, what :class:`_BlockByBlock` tells of them."""
+    near = mean.to(torch.promote_types(x.dtype, torch.float32))
+    around = var + (mean - near).square()  # backward subtracts the rounded mean, and the spread is that around it
+    n = x.numel() // mean.numel()
+    return near, torch.rsqrt(around + eps).to(near.dtype), torch.stack((mean, var * (n / (n - 1)))).double()

@@ -28,7 +28,6 @@ class _Norm(nn.Module):
         bias: learn β too, where ``affine`` is true.
     """
 
-    _of_input_dtype: tuple[str, ...] = ("weight",)
     _by: ops.Arithmetic
     eps: Any  # float, or RMSNorm's None
     weight: nn.Parameter | None
@@ -64,40 +63,37 @@ class _Norm(nn.Module):
         """Write what the layer was built with, as torch.nn does."""
         raise NotImplementedError
 
-    def _check(self, input: Tensor, num_channels: int, sized: bool = False) -> None:
-        """Refuse what no layer over channels can take: too few axes, other channels, another dtype."""
-        if input.dim() < 2:
+    def _check(self, input: Tensor, num_channels: int, *values: Tensor | None, sized: bool = False) -> None:
+        """Refuse what no layer over channels can take: too few axes, a dtype unlike the values', other channels."""
+        shape = input.shape
+        if len(shape) < 2:
             raise ValueError(
                 f"{type(self).__name__} takes samples first, then channels, (N, C, *): "
-                f"got shape {tuple(input.shape)}; a sample on its own would do as x[None]"
+                f"got shape {tuple(shape)}; a sample on its own would do as x[None]"
             )
-        sized = self._check_dtype(input) or sized
-        if sized and input.shape[1] != num_channels:
+        for table in values:
+            if table is not None:
+                sized = True
+                self._check_dtype(input, table)
+        if sized and shape[1] != num_channels:
             raise ValueError(
                 f"{type(self).__name__} is made for {num_channels} channels: "
-                f"got {input.shape[1]} channels, in shape {tuple(input.shape)}"
+                f"got {shape[1]} channels, in shape {tuple(shape)}"
             )
 
-    def _check_dtype(self, input: Tensor) -> bool:
-        """Refuse an input that the layer's own values would change in kind, as torch.nn does; say if there are any."""
-        found = False
-        for name in self._of_input_dtype:
-            values = getattr(self, name)
-            if values is None:
-                continue
-            found = True
-            if values.dtype == input.dtype:
-                continue
-            if values.dtype == torch.float32 and input.dtype in (torch.float16, torch.bfloat16):
-                continue
-            ways = f"x.to({values.dtype})"
-            if input.is_floating_point():
-                ways = f"layer.to(x.dtype) or {ways}"
-            raise TypeError(
-                f"{type(self).__name__}'s {name} must have the input's dtype, or be float32 where that is a half type: "
-                f"got {values.dtype} and an input of {input.dtype}; {ways} would do"
-            )
-        return found
+    def _check_dtype(self, input: Tensor, values: Tensor) -> None:
+        """Refuse an input that the layer's own values would change in kind, as torch.nn does."""
+        own, dtype = values.dtype, input.dtype
+        if own == dtype or (own == torch.float32 and dtype in (torch.float16, torch.bfloat16)):
+            return
+        name = "running_mean" if values is getattr(self, "running_mean", None) else "weight"
+        ways = f"x.to({own})"
+        if input.is_floating_point():
+            ways = f"layer.to(x.dtype) or {ways}"
+        raise TypeError(
+            f"{type(self).__name__}'s {name} must have the input's dtype, or be float32 where that is a half type: "
+            f"got {own} and an input of {dtype}; {ways} would do"
+        )
 
 
 class GroupNorm(_Norm):
@@ -146,14 +142,14 @@ class GroupNorm(_Norm):
         return Grouping.group_norm(self.num_groups)
 
     def forward(self, input: Tensor) -> Tensor:
-        self._check(input, self.num_channels)
+        weight = self.weight
+        self._check(input, self.num_channels, weight)
         if input.numel() == self.num_groups:
             raise ValueError(
                 f"a group must hold more than one value: got a lone sample "
                 f"of shape {tuple(input.shape)} and num_groups={self.num_groups}"
             )
-        affine = self.weight, self.bias
-        return ops.normalize(input, self.grouping, *affine, self.eps, by=self._by)
+        return ops.normalize(input, self.grouping, weight, self.bias, self.eps, by=self._by)
 
     def _arguments(self) -> str:
         return (
@@ -194,15 +190,15 @@ class _TrailingNorm(_Norm):
                 f"the input must end in normalized_shape: got shape {tuple(input.shape)} "
                 f"and normalized_shape={self.normalized_shape}"
             )
-        self._check_dtype(input)
-        if input.dim() not in (4, 5) or input.stride(1) != 1 or input.is_contiguous():
-            return self._normalize(input, shape, self.weight, self.bias)
+        weight, bias = self.weight, self.bias
+        if input.is_contiguous() or input.dim() not in (4, 5) or input.stride(1) != 1:
+            return self._normalize(input, shape, weight, bias)
         if leading > 1:
-            output = self._normalize(input, shape, self.weight, self.bias)
+            output = self._normalize(input, shape, weight, bias)
             # channels_last is kept; contiguous(memory_format=…) knows no vmap
             return output.movedim(1, -1).contiguous().movedim(-1, 1)
         # a row may have its values in any order, so in the order in which channels_last has them
-        affine = (None if values is None else values.movedim(0, -1) for values in (self.weight, self.bias))
+        affine = (None if values is None else values.movedim(0, -1) for values in (weight, bias))
         return self._normalize(input.movedim(1, -1), (*shape[1:], shape[0]), *affine).movedim(-1, 1)
 
 
@@ -242,6 +238,8 @@ class LayerNorm(_TrailingNorm):
         return Grouping.layer_norm()
 
     def _normalize(self, x: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        if weight is not None:
+            self._check_dtype(x, weight)
         return ops.normalize_trailing(x, shape, weight, bias, self.eps, by=self._by)
 
     def _arguments(self) -> str:
@@ -262,15 +260,13 @@ class RMSNorm(_TrailingNorm):
         normalized_shape: the trailing shape to normalize over; an int stands for the last axis alone.
         eps: ε, added to the mean square, in units of input²; None for the machine epsilon of the input's dtype, and
             of float32 where that is a half type.
-        elementwise_affine: learn γ, starting at 1, shape ``normalized_shape``.
+        elementwise_affine: learn γ, starting at 1, shape ``normalized_shape``. It may have any dtype, as in torch.nn.
     Shape:
         input and output (*, normalized_shape).
     Raises:
         ValueError: the input does not end in ``normalized_shape``.
     Source: Zhang & Sennrich 2019 (arXiv:1910.07467).
     """
-
-    _of_input_dtype = ()  # as in torch.nn, γ may have any, and the output has the input's
 
     def __init__(
         self,
@@ -283,8 +279,9 @@ class RMSNorm(_TrailingNorm):
         super().__init__(normalized_shape, eps, elementwise_affine, False, device, dtype)
 
     def _normalize(self, x: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None) -> Tensor:
-        wide = torch.promote_types(x.dtype, torch.float32)
-        eps = torch.finfo(wide).eps if self.eps is None else self.eps
+        eps = self.eps
+        if eps is None:
+            eps = torch.finfo(torch.promote_types(x.dtype, torch.float32)).eps
         return ops.rms_normalize_trailing(x, shape, weight, eps, by=self._by)
 
     def _arguments(self) -> str:
@@ -368,7 +365,6 @@ class _RunningNorm(_Norm):
 class _BatchNorm(_RunningNorm):
     """Normalizes by the batch in training, by the running statistics in evaluation; subclasses say how it is cut."""
 
-    _of_input_dtype = ("weight", "running_mean")
     _shared = "batch"  # whose samples share statistics
 
     def _cut(self, n_samples: int) -> int:
@@ -376,15 +372,15 @@ class _BatchNorm(_RunningNorm):
         raise NotImplementedError
 
     def forward(self, input: Tensor) -> Tensor:
-        self._check(input, self.num_features)
-        kept, affine = self._kept(), (self.weight, self.bias)
+        kept, weight, bias = self._kept(), self.weight, self.bias
+        self._check(input, self.num_features, weight, kept and kept[0])
         if self.eps < 0 or (self.eps == 0 and (self.training or kept is None)):
             raise ValueError(f"eps must be positive, or at least 0 in evaluation: got eps={self.eps}")
         if not self.training and kept is not None:
-            return ops.normalize_by(input, *kept, *affine, self.eps, by=self._by)
-        N, _, *positions = input.shape
+            return ops.normalize_by(input, *kept, weight, bias, self.eps, by=self._by)
+        N, C = input.shape[:2]
         b = self._cut(N)
-        if N // b * math.prod(positions) == 1:
+        if input.numel() == b * C > 0:
             raise ValueError(
                 f"a channel must hold more than one value in the {self._shared}: got shape {tuple(input.shape)}; "
                 f"a larger {self._shared} would do, or eval()"
@@ -394,7 +390,8 @@ class _BatchNorm(_RunningNorm):
         if kept is not None and batches is not None:
             batches.add_(1)
             running = Running(*kept, batches, self.momentum, between=True)
-        return ops.normalize_and_track(input, Grouping.ghost_batch_norm(b), running, *affine, self.eps, by=self._by)
+        grouping = Grouping.ghost_batch_norm(b)
+        return ops.normalize_and_track(input, grouping, running, weight, bias, self.eps, by=self._by)
 
 
 class BatchNorm(_BatchNorm):
@@ -540,11 +537,12 @@ class InstanceNorm(_RunningNorm):
         return Grouping.instance_norm()
 
     def forward(self, input: Tensor) -> Tensor:
-        self._check(input, self.num_features, sized=True)  # a lone sample would pass for a batch of other channels
-        kept, affine = self._kept(), (self.weight, self.bias)
+        kept, weight, bias = self._kept(), self.weight, self.bias
+        # a lone sample would pass for a batch of other channels
+        self._check(input, self.num_features, weight, sized=True)
         if not self.training and self.track_running_stats:
             assert kept is not None
-            return ops.normalize_by(input, *kept, *affine, self.eps, by=self._by)
+            return ops.normalize_by(input, *kept, weight, bias, self.eps, by=self._by)
         if math.prod(input.shape[2:]) == 1:
             raise ValueError(
                 f"a channel of a sample must have more than one position: got shape {tuple(input.shape)}; "
@@ -553,7 +551,7 @@ class InstanceNorm(_RunningNorm):
         running = None
         if kept is not None and self.momentum is not None:
             running = Running(*kept, self.num_batches_tracked, self.momentum, between=False)
-        return ops.normalize_and_track(input, self.grouping, running, *affine, self.eps, by=self._by)
+        return ops.normalize_and_track(input, self.grouping, running, weight, bias, self.eps, by=self._by)
 
 
 def grouping_of(layer: nn.Module) -> Grouping:

@@ -17,7 +17,7 @@ POINTS = Grouping.legal(*SHAPE[:2])
 BATCH_POINTS = [(b, g) for b, g in POINTS if g == 8]
 LAYOUTS = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 HALF = (torch.bfloat16, torch.float16)
-ROOM = ("_WORTH_A_CALL", "_WORTH_A_TABLE", "_LONG_ROW")
+ROOM = ("_WORTH_A_CALL", "_WORTH_A_FUNCTION", "_WORTH_A_TABLE", "_LONG_ROW")
 
 
 @pytest.fixture(params=["small", "large"])
@@ -266,6 +266,7 @@ BATCH = lambda: gnlib.BatchNorm(32)  # noqa: E731
 INSTANCE = lambda: gnlib.InstanceNorm(32)  # noqa: E731
 TRACKING = lambda: gnlib.InstanceNorm(32, track_running_stats=True)  # noqa: E731
 GHOST = lambda: gnlib.GhostBatchNorm(32, 2)  # noqa: E731
+BY_CELLS = 4  # place of this argument of _BlockByBlock, behind x
 GROUPS = {width: lambda G=32 // width: gnlib.GroupNorm(G, 32) for width in (1, 2, 8, 16)}
 
 
@@ -292,14 +293,20 @@ TABLE = [
     (lambda: BATCH().eval(), (4, 32, 48, 48), None, F32, True, ["batch_norm float32"]),
     (GHOST, (4, 32, 8, 8), None, F32, True, ["batch_norm float32"] * 2),
     (GHOST, (4, 32, 8, 8), LAST, BF16, True, ["batch_norm bfloat16"] * 2),
+    (GHOST, (4, 32, 48, 48), None, F32, True, ["block by block float32"]),
+    (GHOST, (4, 32, 48, 48), LAST, BF16, True, ["block by block bfloat16"]),
     (GHOST, (4, 32, 80, 80), None, F32, True, ["cell by cell float32"]),
     (INSTANCE, (4, 32, 8, 8), None, F32, True, ["instance_norm float32"]),
     (INSTANCE, (4, 32, 80, 80), None, F32, True, ["cell by cell float32", "native_group_norm float32"]),
     (INSTANCE, (4, 32, 48, 48), None, BF16, True, ["instance_norm bfloat16"]),
     (INSTANCE, (4, 32, 8, 8), LAST, F32, True, ["instance_norm float32"]),
-    (INSTANCE, (4, 32, 48, 48), LAST, F32, True, ["batch_norm float32"] * 4),
-    (INSTANCE, (4, 32, 48, 48), LAST, BF16, False, ["batch_norm bfloat16"] * 4),
-    (TRACKING, (4, 32, 48, 48), LAST, F32, True, ["instance_norm float32"]),
+    (INSTANCE, (2, 32, 32, 32), LAST, F32, True, ["instance_norm float32"]),
+    (INSTANCE, (2, 32, 32, 32), LAST, F32, False, ["batch_norm float32"] * 2),
+    (INSTANCE, (64, 32, 16, 16), LAST, F32, True, ["instance_norm float32"]),
+    (INSTANCE, (4, 32, 48, 48), LAST, F32, True, ["block by block float32"]),
+    (INSTANCE, (4, 32, 48, 48), LAST, BF16, False, ["block by block bfloat16"]),
+    (TRACKING, (4, 32, 8, 8), LAST, F32, True, ["instance_norm float32"]),
+    (TRACKING, (4, 32, 48, 48), LAST, F32, True, ["block by block float32"]),
     (TRACKING, (4, 32, 80, 80), None, F32, True, ["cell by cell float32"]),
     (lambda: Point(1, EACH), (4, 32, 8, 8), None, F32, True, ["batch_norm float32"]),
     (lambda: Point(1, 4), (4, 32, 8, 8), None, F32, True, ["group_norm float32"]),
@@ -321,14 +328,15 @@ def test_each_row_of_the_table_goes_its_way(build, shape, layout, dtype, gradien
 
     def spied(name, operator):
         def spy(x, *rest):
-            taken.append(f"{name} {x.dtype}".replace("torch.", ""))
+            way = "cell by cell" if name == "block by block" and rest[BY_CELLS] else name
+            taken.append(f"{way} {x.dtype}".replace("torch.", ""))
             return operator(x, *rest)
 
         return spy
 
     for name in OPERATORS:
         monkeypatch.setattr(torch, name, spied(name, getattr(torch, name)))
-    monkeypatch.setattr(fused._CellByCell, "apply", spied("cell by cell", fused._CellByCell.apply))
+    monkeypatch.setattr(fused._BlockByBlock, "apply", spied("block by block", fused._BlockByBlock.apply))
     x = torch.randn(shape).to(dtype)
     x = (x if layout is None else x.contiguous(memory_format=layout)).requires_grad_(gradients)
     y = build().to(dtype)(x)
@@ -337,7 +345,15 @@ def test_each_row_of_the_table_goes_its_way(build, shape, layout, dtype, gradien
     assert y.dtype == dtype
 
 
-# ---- derivatives of a way of our own ---------------------------------------------------------------------------------
+# ---- a way of our own ------------------------------------------------------------------------------------------------
+
+WAYS = pytest.mark.parametrize(
+    ("by_cells", "layout"), [(True, None), (False, None), (False, LAST)], ids=["cells", "blocks", "blocks, last"]
+)
+
+
+def block_by_block(x, weight=None, bias=None, *, b, by_cells, eps=0.1, tracked=True):
+    return fused._BlockByBlock.apply(x, weight, bias, eps, b, by_cells, tracked)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # forward mode's own
@@ -345,50 +361,131 @@ def test_each_row_of_the_table_goes_its_way(build, shape, layout, dtype, gradien
 @pytest.mark.parametrize("tracked", [True, False])
 @pytest.mark.parametrize("offset", [0.0, 9.0])
 @pytest.mark.parametrize("tables", [2, 1, 0])
-def test_cell_by_cell_there_are_first_and_second_derivatives_backward_and_forward(b, tracked, offset, tables):
-    inputs = [skewed(4, 2, 3, offset=offset), *(skewed(2, seed=k) for k in (1, 2)[:tables])]
+@WAYS
+def test_there_are_first_and_second_derivatives_backward_and_forward(b, tracked, offset, tables, by_cells, layout):
+    x = skewed(4, 2, 3, 1, offset=offset)
+    inputs = [x.contiguous(memory_format=layout or torch.contiguous_format)]
+    inputs += [skewed(2, seed=k) for k in (1, 2)[:tables]]
     for values in inputs:
         values.requires_grad_()
 
-    def function(x, weight=None, bias=None):
-        return fused._CellByCell.apply(x, weight, bias, 0.1, b, tracked)[0]
+    def function(*given):
+        return block_by_block(*given, b=b, by_cells=by_cells, tracked=tracked)[0]
 
     assert torch.autograd.gradcheck(function, inputs, check_forward_ad=True, check_batched_grad=True)
     assert torch.autograd.gradgradcheck(function, inputs)
 
 
 @pytest.mark.parametrize("b", [1, 2, 4])
-@pytest.mark.parametrize("tracked", [True, False])
-def test_cell_by_cell_a_constant_channel_gets_its_bias_whatever_its_level(b, tracked):
-    levels = torch.logspace(-3, 6, 64)
-    x = levels[:, None].expand(4, 64, 1003).contiguous()
-    y, _, var = fused._CellByCell.apply(x, None, levels, 1e-12, b, tracked)
-    assert torch.equal(y, x)
-    assert (var >= 0).all()
+@pytest.mark.parametrize("dtype", HALF, ids=str)
+@pytest.mark.parametrize("of_tables", [torch.float32, None], ids=["float32 tables", "half tables"])
+@LAYOUTS
+def test_halves_and_their_tables_get_gradients_of_their_own_dtype(b, dtype, of_tables, layout):
+    x = skewed(4, 8, 3, 5, dtype=dtype).contiguous(memory_format=layout)
+    weight, bias = skewed(2, 8, seed=1, dtype=of_tables or dtype)
+    ours = results(lambda *given: block_by_block(*given, b=b, by_cells=False)[0], x, weight, bias)
+    theirs = results(
+        lambda x, w, c: core.normalize(x, Grouping(b, EACH), w, c, 0.1), x.double(), weight.double(), bias.double()
+    )
+    assert [table.dtype for table in ours] == [dtype, dtype, weight.dtype, bias.dtype]
+    same([table.double() for table in ours], theirs, 2 * torch.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("b", [1, 2, 4])
-def test_cell_by_cell_the_gradient_that_comes_may_have_any_layout(b):
-    x, dy = skewed(4, 2, 3, 5).requires_grad_(), skewed(4, 2, 3, 5, seed=1)
-    y, *_ = fused._CellByCell.apply(x, None, None, 0.1, b, True)
-    for form in (dy.contiguous(memory_format=torch.channels_last), dy[:1, :1, :1, :1].expand_as(dy)):
+@pytest.mark.parametrize("tracked", [True, False])
+@WAYS
+def test_under_vmap_and_torch_func_it_is_the_same(b, tracked, by_cells, layout):
+    stack = skewed(12, 8, 3, 5).contiguous(memory_format=layout or torch.contiguous_format).unflatten(0, (3, 4))
+    weight, bias = skewed(2, 8, seed=1)
+
+    def squared(x, weight, bias, function):
+        return function(x, weight, bias).square().sum()
+
+    def ours(*given):
+        return block_by_block(*given, b=b, by_cells=by_cells, tracked=tracked)[0]
+
+    def theirs(*given):
+        return core.normalize(given[0], Grouping(b, EACH), *given[1:], eps=0.1)
+
+    same(*(torch.vmap(function, (0, None, None))(stack, weight, bias) for function in (ours, theirs)))
+    same(*(torch.func.grad(squared, (0, 1, 2))(stack[0], weight, bias, function) for function in (ours, theirs)))
+    each = [torch.vmap(torch.func.grad(squared, (0, 1, 2)), (0, None, None, None))] * 2
+    same(*(grad(stack, weight, bias, function) for grad, function in zip(each, (ours, theirs), strict=True)))
+
+
+@pytest.mark.parametrize("b", [1, 2, 4])
+@pytest.mark.parametrize("tracked", [True, False])
+def test_by_cells_a_constant_channel_gets_its_bias_whatever_its_level(b, tracked):
+    levels = torch.logspace(-3, 6, 64)
+    x = levels[:, None].expand(4, 64, 1003).contiguous()
+    y, *_, seen = block_by_block(x, None, levels, b=b, by_cells=True, eps=1e-12, tracked=tracked)
+    assert torch.equal(y, x)
+    assert seen is None or (seen[1] >= 0).all()
+
+
+@pytest.mark.parametrize("b", [1, 2, 4])
+@WAYS
+def test_the_gradient_that_comes_may_have_any_layout(b, by_cells, layout):
+    x = skewed(4, 2, 3, 5).contiguous(memory_format=layout or torch.contiguous_format).requires_grad_()
+    dy = skewed(4, 2, 3, 5, seed=1)
+    y, *_ = block_by_block(x, b=b, by_cells=by_cells)
+    assert y.stride() == x.stride()
+    for form in (dy.contiguous(memory_format=LAST), dy[:1, :1, :1, :1].expand_as(dy)):
         (dx,) = torch.autograd.grad(y, x, form, retain_graph=True)
         (same_dx,) = torch.autograd.grad(y, x, form.contiguous(), retain_graph=True)
         assert torch.equal(dx, same_dx)
+        assert dx.stride() == x.stride()
 
 
 @pytest.mark.parametrize("b", [1, 2, 8])
-@pytest.mark.parametrize("tracked", [True, False])
 @pytest.mark.parametrize("ratio", [0.0, 1.0, 1.9, 2.1, 30.0, 1e4])  # mean / sd
-def test_cell_by_cell_the_tables_keep_their_digits_near_zero_and_far(b, tracked, ratio):
+def test_by_cells_the_tables_keep_their_digits_near_zero_and_far(b, ratio):
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(8, 6, 3000, generator=generator) + ratio
-    y, mean, var = fused._CellByCell.apply(x, None, None, 1e-5, b, tracked)
+    y, near, rstd, (mean, var) = block_by_block(x, b=b, by_cells=True, eps=1e-5)
     blocks = x.double().unflatten(0, (b, -1)).transpose(1, 2).flatten(2)  # (b, C, N/b·S)
-    torch.testing.assert_close(mean, blocks.mean(2), rtol=3e-7, atol=3e-7)
-    torch.testing.assert_close(var, blocks.var(2, correction=0), rtol=4e-6, atol=0)
     exact = core.normalize(x.double(), Grouping(b, EACH))
+    for table in (near.double(), mean):
+        torch.testing.assert_close(table, blocks.mean(2), rtol=3e-7, atol=3e-7)
+    torch.testing.assert_close(var, blocks.var(2), rtol=4e-6, atol=0)
+    torch.testing.assert_close(rstd.double(), (blocks.var(2, correction=0) + 1e-5).rsqrt(), rtol=4e-6, atol=0)
     assert (y - exact).abs().max() <= 2e-5
+    untracked, *_ = block_by_block(x, b=b, by_cells=True, eps=1e-5, tracked=False)
+    assert (untracked - exact).abs().max() <= 2e-5
+
+
+@pytest.mark.parametrize("b", [1, 2, 4])
+@pytest.mark.parametrize("dtype", [torch.float32, *HALF], ids=str)
+@LAYOUTS
+def test_by_blocks_each_is_what_batch_norm_makes_of_it(b, dtype, layout):
+    x = skewed(4, 8, 9, 7, dtype=dtype).contiguous(memory_format=layout)
+    weight, bias = skewed(2, 8, seed=1, dtype=torch.float32)
+    kept = torch.zeros(2, b, 8)
+
+    def by_torch(x, weight, bias):
+        blocks = zip(x.split(4 // b), *kept, strict=True)
+        return torch.cat([torch.batch_norm(block, weight, bias, *its, True, 1.0, 0.1, False) for block, *its in blocks])
+
+    ours = results(lambda *given: block_by_block(*given, b=b, by_cells=False)[0], x, weight, bias)
+    theirs = results(by_torch, x, weight, bias)
+    assert torch.equal(ours[0], theirs[0])
+    same(ours[1:], theirs[1:], 8 * torch.finfo(dtype).eps)
+    assert torch.equal(block_by_block(x, weight, bias, b=b, by_cells=False)[3], kept)
+
+
+@pytest.mark.parametrize("shape", [(4, 8), (4, 8, 7), (4, 8, 3, 5), (4, 8, 2, 3, 4)], ids=str)
+def test_by_blocks_any_rank_may_have_its_channels_last(shape):
+    x = skewed(shape[0], *shape[2:], shape[1]).movedim(-1, 1)
+    ours = results(lambda x: block_by_block(x, b=2, by_cells=False)[0], x)
+    same(ours, results(lambda x: core.normalize(x, Grouping(2, EACH), eps=0.1), x))
+    assert ours[0].stride() == ours[1].stride() == x.stride()
+
+
+def test_a_constant_block_of_halves_at_a_high_level_gets_its_bias():
+    x = torch.full((4, 8, 5, 5), 1e6, dtype=torch.bfloat16)
+    tables = torch.ones(8), torch.arange(8.0)
+    y = fused.normalize_and_track(x, Grouping(2, EACH), None, *tables)
+    assert torch.equal(y, tables[1].view(8, 1, 1).expand(x.shape).bfloat16())
 
 
 # ---- in a network ----------------------------------------------------------------------------------------------------
