@@ -112,19 +112,21 @@ def normalize_and_track(
         if x.device.type not in ("cpu", "cuda"):
             return core.normalize_and_track(x, grouping, running, weight, bias, eps)
     x = _to_channels_last(x) if last else x.contiguous()
-    if large or x.numel() >= _WORTH_A_FUNCTION:
+    looks = _may_look_at(x)
+    if large or (looks and x.numel() >= _WORTH_A_FUNCTION):
         given = x, weight, bias, eps, b, large, running is not None
         y, near, rstd, seen = _BlockByBlock.apply(*given)  # type: ignore[no-untyped-call]
     else:
         y, near, rstd, seen = _each_block(x, weight, bias, eps, b)
     if running is not None:
         # far from zero, means that are rounded differ by less than the rounding
-        if running.between and b > 1 and seen.dtype != torch.float64 and _is_far(near, rstd, _FAR):
+        rounded = running.between and b > 1 and seen.dtype != torch.float64
+        if rounded and (not looks or _is_far(near, rstd, _FAR)):
             torch.batch_norm_update_stats(x, mean, var, float(running.share()))
         else:
             _track(running, x.numel() // (b * C), seen)
-    # batch_norm takes x/σ - μ/σ, in float32 for halves: a constant block at a high level is nothing but rounding
-    if x.dtype in _HALF and _is_far(near, rstd, _TOO_FAR):
+    # on CPUs batch_norm takes x/σ - μ/σ, in float32 for halves: of a constant block at a high level rounding is left
+    if x.dtype in _HALF and looks and _is_far(near, rstd, _TOO_FAR):
         return core.normalize(x, grouping, weight, bias, eps)
     result: Tensor = y
     return result
@@ -186,6 +188,11 @@ def _is_large(x: Tensor, b: int) -> bool:
     if x.numel() < _WORTH_A_TABLE * (2 if b == 1 else 1) or x.dtype in _HALF or x.device.type != "cpu":
         return False
     return x.is_contiguous() and x[0, 0].numel() >= _LONG_ROW
+
+
+def _may_look_at(x: Tensor) -> bool:
+    """Say whether a decision may wait for values: with a GPU all would wait, and no CUDA graph could be recorded."""
+    return x.device.type == "cpu"
 
 
 def _cudnn() -> bool:

@@ -104,6 +104,20 @@ def test_running_values_of_blocks_are_exact_far_from_zero(dtype, offset, b, layo
     torch.testing.assert_close(running.var.double(), values.var(1), rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@LAYOUTS
+def test_where_nothing_may_wait_for_values_blocks_are_tracked_without_a_look(dtype, layout, monkeypatch, size):
+    monkeypatch.setattr(fused, "_may_look_at", lambda x: False)  # as on a GPU
+    monkeypatch.setattr(fused, "_is_large", lambda x, b: False)
+    monkeypatch.setattr(fused, "_is_far", None)
+    x = skewed(*SHAPE, dtype=dtype).contiguous(memory_format=layout)
+    found = []
+    for module, values in ((fused, x), (core, x.double())):
+        running = Running(torch.zeros(8), torch.ones(8), None, 0.3, True)
+        found.append((module.normalize_and_track(values, Grouping(2, EACH), running).double(), *running[:2]))
+    same(*found, 1e-5 if dtype == torch.float32 else 1e-2)
+
+
 @pytest.mark.parametrize("width", [1, 2, 4, 8, 16])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32], ids=str)
 @pytest.mark.parametrize("side", [3, 33])
