@@ -3,12 +3,15 @@
 #   PORT=8001           where `make book` serves
 #   TORCH_INDEX=…       a package index for torch, such as PyTorch's index of small CPU builds (Linux: saves gigabytes)
 #   CHROMIUM=…          the browser that the tests drive
+#   WORKERS=2           how many tests run beside each other
 
 PYTHON ?= python3
 PORT ?= 8000
+WORKERS ?= 2
 export PORT TORCH_INDEX CHROMIUM
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SHELL := /bin/bash# not /bin/sh: macOS's make 3.81 looks commands up in the old PATH unless a shell of our own choice does it
+PYTEST := OMP_NUM_THREADS=1 pytest -q -n $(WORKERS) --dist worksteal# a core each; half of the list each, until one is done
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help book html test setup frontend lint types unit colab test-frontend fresh links notebooks browser chromium bench-site bench-cpu bench-gpu record-gpu record-cpu picture publish lock clean
@@ -43,7 +46,7 @@ types: setup ## mypy for Python, tsc for the front end
 	npm run --silent types
 
 unit: frontend colab ## pytest: the library, the extensions, the texts
-	pytest -q tests --ignore=tests/browser --ignore=tests/test_notebooks.py
+	$(PYTEST) tests --ignore=tests/browser --ignore=tests/test_notebooks.py
 
 colab: setup ## .colab, an environment with the notebook side of Colab
 	@python -m tools.colab
@@ -59,10 +62,10 @@ links: setup ## every internal link and anchor of the built book
 	python -m tools.check_links
 
 notebooks: setup colab ## run every generated notebook from an empty folder, here and as on Colab
-	pytest -q tests/test_notebooks.py
+	$(PYTEST) tests/test_notebooks.py
 
 browser: setup chromium ## drive the built book in a real browser
-	CHROMIUM="$$(python -m tools.browser)" pytest -q tests/browser
+	CHROMIUM="$$(python -m tools.browser)" $(PYTEST) tests/browser
 
 chromium: setup
 	@python -m tools.browser --install >/dev/null

@@ -247,12 +247,13 @@ def test_two_processes_fetch_once(server, folder):
 # -------------------------------------------------------------------------------------------------- it is interrupted
 
 
-@pytest.mark.parametrize("cut", [1, 2, 70_000, len(GOOD) - 1])
+@pytest.mark.parametrize("cut", [1, 2, 70_000, -1])
 def test_what_came_before_an_interruption_is_continued(server, folder, cut):
     folder.parent.mkdir()
-    (folder.parent / f"{ARCHIVE.name}.part").write_bytes(GOOD[:cut])
+    came = GOOD[:cut]
+    (folder.parent / f"{ARCHIVE.name}.part").write_bytes(came)
     get(folder, server.serve("a", sends()))
-    assert server.asked == [("/a", f"bytes={cut}-")]
+    assert server.asked == [("/a", f"bytes={len(came)}-")]
     assert holds(folder)
 
 
