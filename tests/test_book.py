@@ -425,6 +425,17 @@ def test_the_letters_of_a_formula_are_told_apart_by_font() -> None:
     assert letters.other == {ord("2")}
 
 
+def test_the_comma_behind_a_short_formula_stays_on_its_line() -> None:
+    (keep,) = (fix for fix in finish.FIXES if "comma" in fix.what)
+    tex = '<annotation encoding="application/x-tex">b = N</annotation></semantics></math></span>'
+    drawn = f'<span class="katex"><span class="katex-mathml"><math>{tex}<span class="katex-html"><span>N</span></span>'
+    long = f'<span class="math notranslate nohighlight">{drawn}</span></span>'
+    short = f'<span class="math notranslate nohighlight gn-whole">{drawn}</span></span>'
+    page = f"<p>{short}, and {short} words {long}, {short}).</p>"
+    kept = f'<span class="gn-whole">{short},</span> and {short} words {long}, <span class="gn-whole">{short}).</span>'
+    assert keep.apply(page, "page") == f"<p>{kept}</p>"
+
+
 def test_pictures_are_light_and_keep_their_place(tmp_path: Path) -> None:
     images = tmp_path / "html" / "_images"
     images.mkdir(parents=True)

@@ -133,6 +133,12 @@ FIXES = (
         "",
         2,
     ),
+    Fix.of(  # browsers break a line behind what KaTeX draws, whatever follows
+        "no line begins with the comma behind a formula",
+        r'(<span class="math notranslate nohighlight gn-whole">(?:<annotation[^<]*</annotation>|<[^>]*>|[^< \n])*?'
+        r"</span></span></span></span>)([,.;:!?)]+)",
+        r'<span class="gn-whole">\1\2</span>',
+    ),
     Fix.of("no inline handler: print", r'onclick="window\.print\(\)"', 'data-gn-click="print"'),
     Fix.of("no inline handler: full screen", r'onclick="toggleFullScreen\(\)"', 'data-gn-click="fullscreen"'),
     Fix.of("no inline handler: how to run", r'onclick="gn:run"', 'data-gn-click="run" aria-haspopup="dialog"'),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
+SHORT = 20  # characters of TeX
 NUMBERED = r"equation|align|gather|alignat|multline|flalign|eqnarray"
 
 
@@ -108,9 +109,11 @@ def display_tex(element: Any) -> str:
 
 
 def visit_math(self: HTML5Translator, element: Any) -> None:
-    """Write an inline formula."""
-    self.body.append(self.starttag(element, "span", "", CLASS="math notranslate nohighlight"))
-    self.body.append(draw(self, element, element.astext(), False) + "</span>")
+    """Write an inline formula; a short one, ``m = 2``, does not break across lines."""
+    drawn = draw(self, element, element.astext(), False)
+    whole = " gn-whole" if len(element.astext()) <= SHORT or drawn.count('class="katex-base"') == 1 else ""
+    self.body.append(self.starttag(element, "span", "", CLASS="math notranslate nohighlight" + whole))
+    self.body.append(drawn + "</span>")
     raise nodes.SkipNode
 
 
