@@ -21,8 +21,11 @@ class Moments(NamedTuple):
     The variance is the biased one, the mean of the squared deviations. Of no values, all three are 0.
     """
 
-    count: Tensor  # type: ignore[assignment]  # values behind each mean, int64; hides tuple.count
+    #: The number of values behind each mean, int64.
+    count: Tensor  # type: ignore[assignment]  # hides tuple.count
+    #: The means.
     mean: Tensor
+    #: The biased variances.
     var: Tensor
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import gnlib
 import gnlib.widgets
-from gnlib.book.reference import LONE_STAR
+from gnlib.book.reference import on_docstring
 
 TEXT = (Path(__file__).resolve().parents[1] / "chapters" / "api.md").read_text("utf8")
 NAMED = re.findall(r"^\.\. (?:auto\w+|data):: ([\w.]+)$", TEXT, flags=re.M)
@@ -35,7 +35,13 @@ def test_every_entry_is_there_and_documented(name: str) -> None:
         ("(*, shape)", r"(\*, shape)"),
         ("*between* parts", "*between* parts"),
         ("a * b", "a * b"),
+        ("    weight, bias: γ and β, each (C,).", "    weight/bias: γ and β, each (C,)."),
+        ("    weight: shape (C,); see also: bias.", "    weight: shape (C,); see also: bias."),
+        ("a sample, a channel: words", "a sample, a channel: words"),
     ],
 )
-def test_a_star_in_a_shape_is_no_emphasis(said: str, read: str) -> None:
-    assert LONE_STAR.sub(r"\\*", said) == read
+def test_a_docstring_is_read_as_it_is_meant(said: str, read: str) -> None:
+    """A star in a shape is no emphasis, and names that share a line are no types of each other."""
+    lines = [said]
+    on_docstring(None, "class", "it", None, None, lines)  # type: ignore[arg-type]
+    assert lines == [read]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sphinx.config import Config
 
 LONE_STAR = re.compile(r"(?<=[ (])\*(?=[,)])")  # as in (N, C, *): to reStructuredText the start of emphasis
+# "weight, bias: γ and β" of a docstring: Sphinx reads what stands before a blank as a type
+NAMES = re.compile(r"(?<=^ {4})\w+(?:, \w+)+(?=: )")
 SETTINGS: dict[str, Any] = {
     "autodoc_typehints_format": "short",
     "autodoc_preserve_defaults": True,
@@ -36,8 +38,8 @@ def on_config(app: Sphinx, config: Config) -> None:
 
 
 def on_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Let a star be a star."""
-    lines[:] = [LONE_STAR.sub(r"\\*", line) for line in lines]
+    """Let a star be a star, and names that share a line be names."""
+    lines[:] = [NAMES.sub(lambda names: names[0].replace(", ", "/"), LONE_STAR.sub(r"\\*", line)) for line in lines]
 
 
 def on_signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, *shown: str) -> tuple[str, str] | None:
