@@ -314,9 +314,15 @@ def test_the_papers_tables_agree_with_themselves_and_with_the_chart() -> None:
     table = rows("chapters/group_norm")
     batch, group = table["BatchNorm (%)"], table["GroupNorm (%)"]
     assert table["GroupNorm - BatchNorm"] == [round(g - b, 1) for b, g in zip(batch, group, strict=True)]
-    first, *others = table["error (%)"]
-    assert table["against BatchNorm"] == [round(other - first, 1) for other in others]
-    assert (first, others[-1]) == (batch[0], group[0])
+    (first,) = table["BatchNorm"]
+    for layer in ("LayerNorm", "InstanceNorm", "GroupNorm"):
+        error, against = table[layer]
+        assert against == round(error - first, 1)
+    assert (first, table["GroupNorm"][0]) == (batch[0], group[0])
+    assert [table[fixed][-1] for fixed in ("groups", "channels per group")] == [
+        table[layer][0] for layer in ("LayerNorm", "InstanceNorm")
+    ]
+    assert table["groups"][1] == group[0]
     chart = next(cell.body for cell in cells("chapters/group_norm") if "images_per_gpu" in cell.body)
     for drawn in (batch, group):
         assert str(drawn) in chart
