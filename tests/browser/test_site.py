@@ -291,14 +291,30 @@ def test_80_characters_fit_beside_300_pixels_of_words(site: Any, watch: Callable
     assert alone.first.evaluate(inside) >= 83 * alone.first.evaluate(character)
 
 
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_tables_and_formulas_of_a_text_fit_a_phone(name: str, site: Any, watch: Callable[..., Any]) -> None:
+    wide = watch(site.address + name, width=360).page.evaluate(
+        """() => [...document.querySelectorAll(".pst-scrollable-table-container, .katex-display")]
+            .filter(one => one.scrollWidth > one.clientWidth && !one.closest(".cell_output"))
+            .map(one => one.textContent.slice(0, 60))"""
+    )
+    assert not wide
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize(
-    "what", [".pst-scrollable-table-container", ".cell_input pre", ".cell_output pre", ".gn-beside pre"]
+    ("what", "where"),
+    [
+        (".pst-scrollable-table-container", "results"),
+        (".cell_input pre", "group_norm"),
+        (".cell_output pre", "group_norm"),
+        (".gn-beside pre", "group_norm"),
+    ],
 )
 def test_what_scrolls_sideways_shows_it_until_its_end(
-    what: str, dark: bool, site: Any, watch: Callable[..., Any]
+    what: str, where: str, dark: bool, site: Any, watch: Callable[..., Any]
 ) -> None:
-    page = watch(site.address + "chapters/group_norm.html", width=360, dark=dark).page
+    page = watch(site.address + f"chapters/{where}.html", width=360, dark=dark).page
     settled(page)
     wide = [
         box for box in page.locator(f".bd-article {what}").all() if box.evaluate("b => b.scrollWidth > b.clientWidth")
