@@ -80,15 +80,15 @@ function Square({ model, name, root }) {
   const factor = factorOf(bright, strong);
   const now = useMemo(() => (spoilt ? scaled(cells, factor) : cells), [cells, bright, strong]);
   const { blocks, within, between } = useMemo(() => split(now, point), [now, b, g]);
-  const cleanBlocks = useMemo(() => pool(cells, point), [cells, b, g]);
+  const cleanBlocks = useMemo(() => (spoilt ? pool(cells, point) : blocks), [cells, blocks]);
   const keeps = b < N; // a statistic of several samples is worth keeping for later
   const evaluated = evaluating && keeps;
-  const running = useMemo(() => trained(cleanBlocks, steps), [cleanBlocks, steps]);
-  const used = evaluated ? running : blocks;
+  const running = useMemo(() => (evaluated ? trained(cleanBlocks, steps) : null), [cleanBlocks, steps, evaluated]);
+  const used = running ?? blocks;
   const does = useMemo(() => affine({ N, C }, used, weight, bias, eps), [used, eps, weight.join(), bias.join(), N, C]);
   const noticed = useMemo(
-    () => (spoilt ? whoNotices(cells, factor, evaluated ? running : cleanBlocks, used, eps) : null),
-    [cells, bright, strong, used, evaluated, running, cleanBlocks, eps],
+    () => (spoilt ? whoNotices(cells, factor, running ?? cleanBlocks, used, eps) : null),
+    [cells, bright, strong, used, running, cleanBlocks, eps],
   );
   const quietest = useMemo(() => {
     const channels = pool(now, { b: 1, g: C }).var, c = channels.indexOf(Math.min(...channels));
