@@ -22,9 +22,7 @@ _HALF = (torch.float16, torch.bfloat16)
 _DTYPES = (torch.float32, torch.float64, *_HALF)
 # values from which on a way round pays, on one machine: see results/
 _WORTH_A_CALL = 2**14  # of a sample in channels_last that batch_norm takes on its own
-_WORTH_A_FUNCTION = (
-    2**18
-)  # of a batch that goes block by block by one derivative of ours, not by one of torch's a block
+_WORTH_A_FUNCTION = 2**18  # of a batch whose blocks get one derivative of ours, not each one of torch's
 _WORTH_A_TABLE = 2**19  # of a batch that is measured cell by cell, twice as many if it is one block
 _LONG_ROW = 64  # and of a cell in it
 _FAR = 2  # standard deviations from zero to the mean of a block, beyond which its variance is measured with more care
@@ -106,7 +104,9 @@ def normalize_and_track(
         if b == 1:
             return torch.batch_norm(x, weight, bias, mean, var, True, share, eps, _cudnn())
         least = max(N * _WORTH_A_CALL, _WORTH_A_FUNCTION if _has_gradient(x) else 0)
-        if alone and not (last and x.numel() >= least and x.device.type == "cpu"):
+        # what half types track in float32 instance_norm rounds to them
+        exact = mean is None or mean.dtype == x.dtype
+        if alone and exact and not (last and x.numel() >= least and x.device.type == "cpu"):
             y = torch.instance_norm(x, weight, bias, mean, var, True, share, eps, _cudnn())
             return _to_channels_last(y) if last else y
         if x.device.type not in ("cpu", "cuda"):
@@ -122,7 +122,7 @@ def normalize_and_track(
         # far from zero, means that are rounded differ by less than the rounding
         rounded = running.between and b > 1 and seen.dtype != torch.float64
         if rounded and (not looks or _is_far(near, rstd, _FAR)):
-            torch.batch_norm_update_stats(x, mean, var, float(running.share()))
+            torch.batch_norm_update_stats(x.detach(), mean, var, float(running.share()))
         else:
             _track(running, x.numel() // (b * C), seen)
     # on CPUs batch_norm takes x/σ - μ/σ, in float32 for halves: of a constant block at a high level rounding is left
@@ -220,13 +220,19 @@ def _group_norm_in_channels_last(x: Tensor, g: int, weight: Tensor | None, bias:
     if x.dtype in _HALF and C // g < (16 if S < 1024 else 8 if _has_gradient(x) else 0):
         weight, bias = (None if table is None else table.float() for table in (weight, bias))
         return _group_norm_in_channels_last(x.float(), g, weight, bias, eps).to(x.dtype)
-    y, mean, rstd = torch.native_group_norm(_to_channels_last(x), weight, bias, N, C, S, g, eps)
-    mean = mean.detach()
-    if not _is_far(mean, rstd.detach(), _FAR):
+
+    def norm(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = _to_channels_last(x)
+        if sequence := x.dim() == 3:  # backward knows channels_last by four axes
+            x = x.unsqueeze(2)
+        y, mean, rstd = torch.native_group_norm(x, weight, bias, N, C, S, g, eps)
+        return y.squeeze(2) if sequence else y, mean.detach(), rstd.detach()
+
+    y, mean, rstd = norm(x)
+    if not _is_far(mean, rstd, _FAR):
         return y
     near = mean.repeat_interleave(C // g, 1).view(N, C, *(1 for _ in positions))
-    y, *_ = torch.native_group_norm(_to_channels_last(x - near), weight, bias, N, C, S, g, eps)
-    return y.to(x.dtype)
+    return norm(x - near)[0].to(x.dtype)
 
 
 def _is_far(mean: Tensor, rstd: Tensor, limit: float) -> bool:
@@ -238,8 +244,8 @@ def _is_far(mean: Tensor, rstd: Tensor, limit: float) -> bool:
         return True
 
 
-def _joined(parts: tuple[Any, ...]) -> Any:
-    return parts[0] if len(parts) == 1 or parts[0] is None else torch.cat(parts)  # one alone needs no copy
+def _joined(parts: tuple[Tensor, ...]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)  # one alone needs no copy
 
 
 def _moments(x: Tensor) -> Moments:
@@ -404,9 +410,11 @@ class _BlockByBlock(torch.autograd.Function):
             torch.ops.aten.native_batch_norm_backward(dy, x, weight, None, None, near, rstd, True, ctx.eps, wanted)
             for dy, x, near, rstd in blocks
         ]
-        dx, *affine = map(_joined, zip(*done, strict=True))
-        dweight, dbias = (table.view(b, -1).sum(0) if isinstance(table, Tensor) else None for table in affine)
-        return dx.view(x.shape) if isinstance(dx, Tensor) else None, dweight, dbias
+        dx, *affine = (
+            _joined(parts) if want else None for want, parts in zip(wanted, zip(*done, strict=True), strict=True)
+        )
+        dweight, dbias = (None if table is None else table.view(b, -1).sum(0) for table in affine)
+        return None if dx is None else dx.view(x.shape), dweight, dbias
 
 
 def _as_picture(x: Tensor) -> Tensor:

@@ -320,6 +320,7 @@ TABLE = [
     (INSTANCE, (4, 32, 48, 48), LAST, F32, True, ["block by block float32"]),
     (INSTANCE, (4, 32, 48, 48), LAST, BF16, False, ["block by block bfloat16"]),
     (TRACKING, (4, 32, 8, 8), LAST, F32, True, ["instance_norm float32"]),
+    (TRACKING, (4, 32, 8, 8), LAST, BF16, True, ["instance_norm bfloat16"]),
     (TRACKING, (4, 32, 48, 48), LAST, F32, True, ["block by block float32"]),
     (TRACKING, (4, 32, 80, 80), None, F32, True, ["cell by cell float32"]),
     (lambda: Point(1, EACH), (4, 32, 8, 8), None, F32, True, ["batch_norm float32"]),
@@ -361,6 +362,7 @@ def test_each_row_of_the_table_goes_its_way(build, shape, layout, dtype, gradien
 
 # ---- a way of our own ------------------------------------------------------------------------------------------------
 
+FORWARD_MODE = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # its own
 WAYS = pytest.mark.parametrize(
     ("by_cells", "layout"), [(True, None), (False, None), (False, LAST)], ids=["cells", "blocks", "blocks, last"]
 )
@@ -370,7 +372,7 @@ def block_by_block(x, weight=None, bias=None, *, b, by_cells, eps=0.1, tracked=T
     return fused._BlockByBlock.apply(x, weight, bias, eps, b, by_cells, tracked)
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # forward mode's own
+@FORWARD_MODE
 @pytest.mark.parametrize("b", [1, 2, 4])
 @pytest.mark.parametrize("tracked", [True, False])
 @pytest.mark.parametrize("offset", [0.0, 9.0])
@@ -493,6 +495,51 @@ def test_by_blocks_any_rank_may_have_its_channels_last(shape):
     ours = results(lambda x: block_by_block(x, b=2, by_cells=False)[0], x)
     same(ours, results(lambda x: core.normalize(x, Grouping(2, EACH), eps=0.1), x))
     assert ours[0].stride() == ours[1].stride() == x.stride()
+
+
+@FORWARD_MODE
+@AFFINE
+@WAYS
+def test_what_needs_no_gradient_may_be_missing_forward_over_reverse(affine, by_cells, layout):
+    x = skewed(4, 2, 3, 5).contiguous(memory_format=layout or torch.contiguous_format)
+    weight, bias = (skewed(2, seed=k) if wanted else None for k, wanted in enumerate(affine, 1))
+
+    def along(function):
+        gradient = torch.func.grad(lambda x: (function(x) ** 3).sum())
+        return torch.func.jvp(gradient, (x,), (torch.ones_like(x).cumsum(-1),))
+
+    ours = along(lambda x: block_by_block(x, weight, bias, b=2, by_cells=by_cells)[0])
+    same(ours, along(lambda x: core.normalize(x, Grouping(2, EACH), weight, bias, 0.1)), 1e-10)
+
+
+@FORWARD_MODE
+def test_blocks_far_from_zero_are_tracked_in_forward_mode_too():
+    layer, x = gnlib.GhostBatchNorm(4, 2), skewed(8, 4, 8, 8, offset=50.0, dtype=torch.float32)
+    with torch.autograd.forward_ad.dual_level():
+        layer(torch.autograd.forward_ad.make_dual(x, torch.ones_like(x)))
+    torch.testing.assert_close(layer.running_mean, 0.1 * x.mean((0, 2, 3)))
+
+
+@pytest.mark.parametrize("positions", [6, 40])
+@pytest.mark.parametrize("layout", [None, LAST], ids=str)
+def test_tracking_instance_norm_keeps_float32_statistics_of_halves_unrounded(positions, layout):
+    layer = gnlib.InstanceNorm(8, momentum=0.001, track_running_stats=True)
+    x = (3 * torch.randn(8, 8, positions, positions, generator=torch.Generator().manual_seed(0))).bfloat16()
+    x = x.contiguous(memory_format=layout or torch.contiguous_format)
+    for _ in range(50):
+        layer(x)
+    seen = x.float().var((2, 3)).mean(0)
+    torch.testing.assert_close(layer.running_var, seen + 0.999**50 * (1 - seen), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_group_norm_takes_sequences_whose_channels_lie_last(offset, dtype):
+    x = skewed(4, 50, 16, offset=offset, dtype=dtype).transpose(1, 2)
+    ours = results(lambda x: fused.normalize(x, Grouping.group_norm(4)), x)
+    theirs = results(lambda x: core.normalize(x, Grouping.group_norm(4)), x)
+    same(ours, theirs, 1e-11 if dtype == torch.float64 else 1e-3 if dtype == torch.float32 else 2e-2)
+    assert ours[0].stride() == x.stride()
 
 
 def test_a_constant_block_of_halves_at_a_high_level_gets_its_bias():
