@@ -7,6 +7,8 @@ import gzip
 import http.server
 import mimetypes
 import os
+import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("GNLIB_SITE", ROOT / "_build" / "html"))
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+OUTSIDE = re.compile(r"^(?!http://127\.0\.0\.1:|data:|blob:|file:)")
 mimetypes.add_type("font/woff2", ".woff2")
 mimetypes.add_type("text/javascript", ".mjs")
 
@@ -75,13 +78,20 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.sent.append((self.path.split("?")[0], len(body)))
 
 
+class Http(http.server.ThreadingHTTPServer):
+    def handle_error(self, *request: Any) -> None:
+        """Say nothing of a page that was closed before all it had asked for was there."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(*request)
+
+
 class Server:
     """A folder on http://127.0.0.1:<free port>/."""
 
     def __init__(self, folder: Path) -> None:
         self.sent: list[tuple[str, int]] = []
         handler = type("CountingHandler", (Handler,), {"sent": self.sent})
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder)))
+        self.http = Http(("127.0.0.1", 0), functools.partial(handler, directory=str(folder)))
         self.address = f"http://127.0.0.1:{self.http.server_port}/"
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
@@ -116,10 +126,10 @@ def serve() -> Iterator[Callable[[Path], Server]]:
 class Watched:
     """A page whose faults are remembered: outside requests, console errors, CSP events, failed loads."""
 
-    def __init__(self, context: BrowserContext, allowed: tuple[str, ...]) -> None:
+    def __init__(self, context: BrowserContext) -> None:
         self.faults: list[str] = []
         self.page: Page = context.new_page()
-        context.route("**/*", lambda route: self._route(route, allowed))
+        context.route(OUTSIDE, self._refuse)  # what stays on this machine is not brought here to be let through
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
         self.page.on("response", lambda r: r.status >= 400 and self.faults.append(f"{r.status}: {r.url}"))
@@ -128,12 +138,9 @@ class Watched:
             " e => cspEvents.push(`${e.effectiveDirective} ${e.blockedURI} ${e.sample}`));"
         )
 
-    def _route(self, route: Any, allowed: tuple[str, ...]) -> None:
-        if route.request.url.startswith((*allowed, "data:", "blob:", "file:")):
-            route.continue_()
-        else:
-            self.faults.append(f"outside request: {route.request.url}")
-            route.abort()
+    def _refuse(self, route: Any) -> None:
+        self.faults.append(f"outside request: {route.request.url}")
+        route.abort()
 
     def _console(self, message: Any) -> None:
         if message.type in ("error", "warning"):
@@ -148,8 +155,8 @@ class Watched:
         """axe-core's violations (WCAG 2.2 AA and best practice), one line each."""
         self.page.evaluate(AXE.read_text("utf8"))  # through the debugger: the page's CSP stays in force
         return self.page.evaluate(
-            """([selector, tags]) => axe.run(selector ?? document, {runOnly: tags, preload: false}).then(result =>
-               result.violations.flatMap(v =>
+            """([selector, tags]) => axe.run(selector ?? document, {runOnly: tags, preload: false, selectors: false,
+                   resultTypes: ['violations']}).then(result => result.violations.flatMap(v =>
                    v.nodes.map(n => `${v.id}: ${n.html.slice(0, 200)} | ${n.failureSummary}`)))""",
             [selector, AXE_RULES],
         )
@@ -173,7 +180,7 @@ def watch(browser: Browser) -> Iterator[Callable[..., Watched]]:
     def open_page(address: str, *, width: int = 1280, height: int = 900, dark: bool = False, **context: Any) -> Watched:
         scheme = "dark" if dark else "light"
         fresh = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **context)
-        watched = Watched(fresh, ("http://127.0.0.1:",))
+        watched = Watched(fresh)
         opened.append((fresh, watched))
         watched.page.goto(address, wait_until="load")
         return watched
