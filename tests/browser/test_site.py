@@ -120,7 +120,7 @@ def test_what_opens_is_accessible_and_closes_by_escape(
     what: str, dark: bool, site: Any, watch: Callable[..., Any]
 ) -> None:
     width, act, seen = OPENS[what]
-    watched = watch(site.address + "chapters/index.html", width=width, dark=dark)
+    watched = watch(site.address + "chapters/index.html", width=width, dark=dark, reduced_motion="reduce")
     settled(watched.page)
     act(watched.page)
     expect(watched.page.locator(seen).first).to_be_visible()
