@@ -98,9 +98,9 @@ def normalize_and_track(
         if alone and running is None:
             return normalize(x, grouping, weight, bias, eps)
         return _track_and_apply(x, core.pool(_moments(x), grouping), running, weight, bias, eps)
+    share = 0.0 if running is None else float(running.share())
     large, last = _is_large(x, b), _is_channels_last(x)
     if not large:
-        share = 0.0 if running is None else float(running.share())
         if b == 1:
             return torch.batch_norm(x, weight, bias, mean, var, True, share, eps, _cudnn())
         least = max(N * _WORTH_A_CALL, _WORTH_A_FUNCTION if _has_gradient(x) else 0)
@@ -122,9 +122,9 @@ def normalize_and_track(
         # far from zero, means that are rounded differ by less than the rounding
         rounded = running.between and b > 1 and seen.dtype != torch.float64
         if rounded and (not looks or _is_far(near, rstd, _FAR)):
-            torch.batch_norm_update_stats(x.detach(), mean, var, float(running.share()))
+            torch.batch_norm_update_stats(x.detach(), mean, var, share)
         else:
-            _track(running, x.numel() // (b * C), seen)
+            _track(running, share, x.numel() // (b * C), seen)
     # on CPUs batch_norm takes x/σ - μ/σ, in float32 for halves: of a constant block at a high level rounding is left
     if x.dtype in _HALF and looks and _is_far(near, rstd, _TOO_FAR):
         return core.normalize(x, grouping, weight, bias, eps)
@@ -264,15 +264,14 @@ def _track_and_apply(
 
 
 @torch.no_grad()
-def _track(running: Running, n: int, seen: Tensor) -> None:
-    """Do as :func:`gnlib.core.track` does, with the means and unbiased variances of blocks of n values, (2, b, C)."""
+def _track(running: Running, share: float, n: int, seen: Tensor) -> None:
+    """Do as :func:`gnlib.core.track` does, by means and unbiased variances of blocks of n values each, (2, b, C)."""
     b = seen.shape[1]
     batch = seen.mean(1)  # (2, C)
     if running.between and b > 1:
         mean, var = batch
         between = (seen[0] - mean).square().sum(0)  # over b - 1 a variance, which var_mean takes long for
         var.mul_((n - 1) * b / (n * b - 1)).add_(between, alpha=n / (n * b - 1))
-    share = float(running.share())
     for kept, new in zip((running.mean, running.var), batch, strict=True):
         if kept.dtype == new.dtype:
             kept.lerp_(new, share)
