@@ -205,6 +205,18 @@ def test_the_theme_switch_goes_through_light_dark_and_the_systems_own(site: Any,
     assert sorted(seen) == ["auto", "dark", "light"]
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_what_is_sought_stands_beside_the_magnifier(width: int, site: Any, watch: Callable[..., Any]) -> None:
+    page = watch(site.address + "search.html?q=ghost", width=width).page
+    field = page.locator("form.bd-search:visible")
+    text = field.locator("input").evaluate(
+        "one => one.getBoundingClientRect().left + parseFloat(getComputedStyle(one).paddingLeft)"
+    )
+    icon = field.locator("svg, i").first.bounding_box()
+    assert icon
+    assert icon["x"] + icon["width"] <= text
+
+
 def test_search_finds_a_chapter_and_quotes_it(site: Any, watch: Callable[..., Any]) -> None:
     page = watch(site.address + "search.html?q=variance").page
     expect(page.locator("ul.search li a").first).to_be_visible()
